@@ -1,0 +1,1 @@
+"""Middle floor: prompts, backends and answers, on top of retrieval."""

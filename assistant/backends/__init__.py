@@ -1,0 +1,1 @@
+"""What writes the answer: one module per backend, one protocol for all of them."""

@@ -1,0 +1,1 @@
+"""The page: one module per page and per reused piece."""

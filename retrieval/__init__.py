@@ -1,0 +1,1 @@
+"""Ground floor: what a domain is, what its documents say, how to find a passage, and how well."""

@@ -1,0 +1,75 @@
+"""Question words that the corpus does not know, matched to words that it does: typos, missing ñ, phone spelling.
+
+    Speller(["sabil", "niñ", "empach"], "es").suggest("savil")      # ('sabil',)
+
+Only unknown terms come here, so a correctly typed question is never changed. Order: same word up to ñ, same Spanish sound
+(b/v, c/s/z, k/qu, silent h, ll/y, g/j), then one edit (two from eight letters on; Damerau-Levenshtein with transpositions).
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+
+LEAST_LENGTH = 4  # shorter terms are too close to everything
+LONG = 8
+MOST_SUGGESTIONS = 3
+
+_SOUNDS = [
+    (re.compile(r"qu(?=[ei])|q|k|c(?=[^eih]|$)"), "k"),
+    (re.compile(r"(?<!c)h"), ""),
+    (re.compile(r"g(?=[ei])"), "j"),
+    (re.compile(r"gu(?=[ei])"), "g"),
+    (re.compile(r"c(?=[ei])|z"), "s"),
+    (re.compile(r"ll"), "y"),
+    (re.compile(r"w|hu(?=[aeio])"), "gu"),
+    (re.compile(r"v"), "b"),
+    (re.compile(r"x"), "j"),
+    (re.compile(r"ñ"), "n"),
+    (re.compile(r"([a-z])\1+"), r"\1"),
+]
+
+
+def spanish_sound(word: str) -> str:
+    """A key that words sounding alike in Mexican Spanish share.
+
+    >>> spanish_sound("sabila") == spanish_sound("savila"), spanish_sound("sirbe") == spanish_sound("sirve")
+    (True, True)
+    """
+    for pattern, replacement in _SOUNDS:
+        word = pattern.sub(replacement, word)
+    return word
+
+
+class Speller:
+    """Suggestions among known terms. Building costs O(terms); a suggestion by edits scans the terms once (C code)."""
+
+    def __init__(self, terms: Sequence[str], language: str) -> None:
+        self._terms = [term for term in terms if not term.isdigit()]
+        self._language = language
+        self._sounds: dict[str, list[str]] = defaultdict(list)
+        if language == "es":
+            for term in self._terms:
+                self._sounds[spanish_sound(term)].append(term)
+
+    def suggest(self, term: str) -> tuple[str, ...]:
+        """Up to three known terms that `term` may stand for; empty when nothing is near."""
+        if term.isdigit():
+            return ()
+        alike = self._sounds.get(spanish_sound(term), []) if self._language == "es" and len(term) > 2 else []
+        if alike:
+            return tuple(alike[:MOST_SUGGESTIONS])
+        if len(term) < LEAST_LENGTH:
+            return ()
+        return self._by_edits(term)
+
+    def _by_edits(self, term: str) -> tuple[str, ...]:
+        from rapidfuzz.distance import OSA
+        from rapidfuzz.process import extract
+
+        most = 2 if len(term) >= LONG else 1
+        found = extract(
+            term, self._terms, scorer=OSA.distance, score_cutoff=most, limit=MOST_SUGGESTIONS, processor=None
+        )
+        near = [(str(word), distance) for word, distance, _ in found if word[0] == term[0] or distance == 1]
+        best = min((distance for _, distance in near), default=0)
+        return tuple(word for word, distance in near if distance == best)

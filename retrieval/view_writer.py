@@ -1,0 +1,258 @@
+"""Writing a view: copy what stays from the one before, add what is new, compute postings and moments, close.
+
+    writer = ViewWriter(index, analyzer, meta)
+    writer.keep(old_view, document_rows)
+    writer.add(document, passages, other_names)
+    folder = writer.finish(files, filter_fields, pool)
+
+Texts stream to disk; memory holds term counts and spans only. The folder becomes visible when `CURRENT` names it.
+"""
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrieval.documents import Document
+from retrieval.files import sync_folder, write_atomically, write_json
+from retrieval.lexical import Analyzer, TermCounts, Vocabulary, build_postings
+from retrieval.passages import Passage
+from retrieval.vectors import VectorPool, text_key
+from retrieval.view import FORMAT, Blob, Moments, View, fold_value
+
+MOMENT_BLOCK = 8192  # vectors multiplied at once: 24 MB of float64
+
+
+class ViewWriter:
+    """Builds one view folder. Not visible to readers until published."""
+
+    def __init__(self, index: Path, analyzer: Analyzer, meta: Mapping[str, Any]) -> None:
+        self.folder = new_view_folder(index)
+        self.folder.mkdir(parents=True)
+        self._analyzer = analyzer
+        self._meta = dict(meta)
+        self._vocabulary = Vocabulary()
+        self._kept: list[tuple[NDArray[Any], ...]] = []
+        self._counts: list[TermCounts] = []
+        self._columns: dict[str, list[Any]] = {name: [] for name in ("ids", "keys", "documents_of", "sections_of", "spans")}
+        self._texts = _BlobWriter(self.folder, "texts")
+        self._documents = _BlobWriter(self.folder, "documents")
+
+    def keep(self, view: View, documents: NDArray[np.int64]) -> None:
+        """Take over documents of an older view with their passages, term counts and all; call first, once."""
+        self._vocabulary = Vocabulary(view.vocabulary.terms)
+        new_number = np.full(len(view.documents), -1, np.int32)
+        new_number[documents] = np.arange(len(documents), dtype=np.int32)
+        rows = np.flatnonzero(new_number[view.document_rows] >= 0)
+        self._columns["ids"].append(view.ids[rows])
+        self._columns["keys"].append(view.keys[rows])
+        self._columns["documents_of"].append(new_number[view.document_rows[rows]])
+        self._columns["sections_of"].append(view.section_rows[rows])
+        self._columns["spans"].append(view.spans[rows])
+        self._counts.append(view.counts.take(rows))
+        self._texts.copy(view.texts, rows)
+        self._documents.copy(view.documents, documents)
+
+    def add(self, document: Document, passages: Sequence[Passage], other_names: str, aliases: Sequence[str]) -> None:
+        """Add a document. `other_names` is searched with every passage, `aliases[i]` with passage i; neither is embedded."""
+        number = len(self._documents)
+        section_numbers = {section.id: row for row, section in enumerate(document.sections)}
+        self._columns["ids"].append(np.array([int(passage.id, 16) for passage in passages], np.uint64))
+        self._columns["keys"].append(np.array([text_key(passage.embedded_text) for passage in passages], np.uint64))
+        self._columns["documents_of"].append(np.full(len(passages), number, np.int32))
+        self._columns["sections_of"].append(
+            np.array([section_numbers[passage.section_id] for passage in passages], np.int32)
+        )
+        self._columns["spans"].append(
+            np.array([(p.start, p.end, p.ordinal) for p in passages], np.int64).reshape(len(passages), 3)
+        )
+        extra = self._analyzer.terms(other_names) if other_names else []
+        self._counts.append(
+            self._vocabulary.count(
+                [
+                    [*self._analyzer.terms(passage.embedded_text), *extra, *self._analyzer.terms(alias)]
+                    for passage, alias in zip(passages, aliases, strict=True)
+                ]
+            )
+        )
+        for passage in passages:
+            self._texts.add("\0".join([passage.context, passage.lead, passage.tail, passage.text]).encode())
+        self._documents.add(json.dumps(_document_record(document)).encode())
+
+    def finish(
+        self, files: Mapping[str, Mapping[str, str]], filter_fields: Sequence[str], pool: VectorPool | None, ready: NDArray[np.uint64] | None
+    ) -> Path:
+        """Write everything else. `ready` limits vectors to these passage ids (those that Chroma holds); None: no limit."""
+        columns = {name: _joined(name, parts) for name, parts in self._columns.items()}
+        self._texts.close()
+        self._documents.close()
+        for name, values in columns.items():
+            np.save(self.folder / f"{name}.npy", values)
+        counts = _joined_counts(self._counts)
+        for name, values in (("counts_starts", counts.starts), ("counts_terms", counts.terms), ("counts", counts.counts)):
+            np.save(self.folder / f"{name}.npy", values)
+        postings = build_postings(counts, len(self._vocabulary.terms))
+        for name, values in (("starts", postings.starts), ("rows", postings.rows), ("scores", postings.scores)):
+            np.save(self.folder / f"postings_{name}.npy", values)
+        (self.folder / "terms.txt").write_text("\n".join(self._vocabulary.terms), encoding="utf-8")
+        (self.folder / "files.json").write_text(json.dumps(files), encoding="utf-8")
+        self._write_filters(filter_fields)
+        vector_rows = np.full(len(columns["ids"]), -1, np.int32) if pool is None else pool.rows_of(columns["keys"])
+        if ready is not None:
+            vector_rows = np.where(np.isin(columns["ids"], ready), vector_rows, -1).astype(np.int32)
+        write_vector_files(self.folder, vector_rows, pool)
+        meta = {**self._meta, "format": FORMAT, "passages": len(columns["ids"]), "documents": len(self._documents)}
+        write_meta(self.folder, meta, vector_rows, pool)
+        return self.folder
+
+    def abandon(self) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _write_filters(self, fields: Sequence[str]) -> None:
+        filters: dict[str, dict[str, list[int]]] = {name: {} for name in ("type", *fields)}
+        blob = Blob(self.folder, "documents")
+        for number in range(len(blob)):
+            record = json.loads(blob[number])
+            values = {**record["fields"], "type": record["type"]}
+            for name, found in filters.items():
+                value = values.get(name, "")
+                for one in [value] if isinstance(value, str) else value:
+                    if one:
+                        found.setdefault(fold_value(one), []).append(number)
+        write_json(self.folder / "filters.json", filters)
+
+
+def new_view_folder(index: Path) -> Path:
+    return index / "views" / f"{time.time_ns():x}"
+
+
+def with_vectors(index: Path, view: View, pool: VectorPool) -> Path:
+    """A copy of `view` (hard links where the file system has them) in which every passage has its vector's row."""
+    folder = new_view_folder(index)
+    folder.mkdir(parents=True)
+    for path in view.folder.iterdir():
+        if path.name not in ("view.json", "vector_rows.npy", "moments.npz"):
+            _link(path, folder / path.name)
+    vector_rows = pool.rows_of(np.asarray(view.keys))
+    write_vector_files(folder, vector_rows, pool)
+    write_meta(folder, view.meta, vector_rows, pool)
+    return folder
+
+
+def write_meta(folder: Path, meta: Mapping[str, Any], vector_rows: NDArray[np.int32], pool: VectorPool | None) -> None:
+    """The view's description, written last: a folder without it is not a view."""
+    missing = int((vector_rows < 0).sum())
+    state = "complete" if not missing and pool is not None else "lexical" if missing == len(vector_rows) else "partial"
+    where = {"file": pool.path.name, "rows": len(pool), "dimension": pool.dimension} if pool else {"file": "", "rows": 0, "dimension": 0}
+    sync_folder(folder)
+    write_json(folder / "view.json", {**meta, "state": state, "vectors_missing": missing, "pool": where})
+
+
+def write_vector_files(folder: Path, vector_rows: NDArray[np.int32], pool: VectorPool | None) -> None:
+    np.save(folder / "vector_rows.npy", vector_rows)
+    moments = _moments(vector_rows[vector_rows >= 0], pool)
+    with (folder / "moments.npz").open("wb") as file:
+        np.savez(file, count=moments.count, total=moments.total, outer=moments.outer)
+
+
+def _moments(rows: NDArray[np.int32], pool: VectorPool | None) -> Moments:
+    if pool is None or not len(rows):
+        size = pool.dimension if pool else 0
+        return Moments(0, np.zeros(size), np.zeros((size, size)))
+    vectors = pool.vectors()
+    total, outer = np.zeros(pool.dimension), np.zeros((pool.dimension, pool.dimension))
+    for start in range(0, len(rows), MOMENT_BLOCK):
+        block = np.asarray(vectors[rows[start : start + MOMENT_BLOCK]])
+        total += block.sum(0, dtype=np.float64)
+        outer += (block.T @ block).astype(np.float64)
+    return Moments(len(rows), total, outer)
+
+
+def _document_record(document: Document) -> dict[str, Any]:
+    return {
+        "id": document.id,
+        "path": document.path,
+        "title": document.title,
+        "type": document.type,
+        "hash": document.hash,
+        "fields": {name: value if isinstance(value, str) else list(value) for name, value in document.fields.items()},
+        "sections": [[section.id, list(section.heading_path)] for section in document.sections],
+        "warnings": list(document.warnings),
+    }
+
+
+_SHAPES: dict[str, Any] = {
+    "ids": (np.uint64, (0,)), "keys": (np.uint64, (0,)), "documents_of": (np.int32, (0,)),
+    "sections_of": (np.int32, (0,)), "spans": (np.int64, (0, 3)),
+}  # fmt: skip
+
+
+def _joined(name: str, parts: list[Any]) -> NDArray[Any]:
+    dtype, shape = _SHAPES[name]
+    return np.concatenate([np.zeros(shape, dtype), *parts]).astype(dtype, copy=False)
+
+
+def _joined_counts(parts: list[TermCounts]) -> TermCounts:
+    """All counts in one pass (joining pair by pair would copy everything once per document)."""
+    lengths = np.concatenate([np.zeros(0, np.int64), *(np.diff(part.starts) for part in parts)])
+    return TermCounts(
+        np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+        np.concatenate([np.zeros(0, np.int32), *(part.terms for part in parts)]),
+        np.concatenate([np.zeros(0, np.uint16), *(part.counts for part in parts)]),
+    )
+
+
+def _link(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
+class _BlobWriter:
+    def __init__(self, folder: Path, name: str) -> None:
+        self._file: BinaryIO = (folder / f"{name}.bin").open("wb")
+        self._offsets_path = folder / f"{name}.npy"
+        self._lengths: list[Any] = []
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def add(self, content: bytes) -> None:
+        self._file.write(content)
+        self._lengths.append([len(content)])
+        self._count += 1
+
+    def copy(self, blob: Blob, rows: NDArray[np.int64]) -> None:
+        """Copy entries in runs of neighbours."""
+        for run in np.split(rows, np.flatnonzero(np.diff(rows) != 1) + 1):
+            if len(run):
+                self._file.write(blob.data[blob.offsets[run[0]] : blob.offsets[run[-1] + 1]].tobytes())
+        self._lengths.append(np.diff(blob.offsets)[rows])
+        self._count += len(rows)
+
+    def close(self) -> None:
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+        lengths = np.concatenate([np.zeros(0, np.int64), *self._lengths])
+        np.save(self._offsets_path, np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64))
+
+
+def remove_old_views(index: Path, keep: set[str]) -> None:
+    """Remove view folders that are neither current nor in `keep`; a reader that has one open keeps its files (POSIX)."""
+    views = index / "views"
+    for folder in views.iterdir() if views.is_dir() else ():
+        if folder.name not in keep:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def write_stat_cache(index: Path, cache: Mapping[str, Any]) -> None:
+    write_atomically(index / "stat.json", json.dumps(cache).encode())
