@@ -34,7 +34,7 @@ _SNOWBALL = {
     "eu": "basque", "fi": "finnish", "fr": "french", "hu": "hungarian", "it": "italian", "nl": "dutch", "no": "norwegian",
     "pl": "polish", "pt": "portuguese", "ro": "romanian", "ru": "russian", "sv": "swedish", "tr": "turkish",
 }  # fmt: skip
-_STOP_LISTS = {
+STOP_LISTS = {
     "da": "DANISH", "de": "GERMAN", "en": "EN_PLUS", "es": "SPANISH", "fr": "FRENCH", "it": "ITALIAN", "nl": "DUTCH",
     "no": "NORWEGIAN", "pt": "PORTUGUESE", "ru": "RUSSIAN", "sv": "SWEDISH", "tr": "TURKISH",
 }  # fmt: skip
@@ -120,7 +120,7 @@ def stop_words(language: str) -> frozenset[str]:
     import bm25s.stopwords
 
     keep = _KEEP.get(language, "")
-    name = _STOP_LISTS.get(language)
+    name = STOP_LISTS.get(language)
     words: Iterable[str] = getattr(bm25s.stopwords, f"STOPWORDS_{name}") if name else ()
     words = [*words, *_MORE_STOP_WORDS.get(language, "").split()]
     # Negation and amount decide what a sentence says, not what it is about: they are dropped here like the rest.

@@ -1,0 +1,179 @@
+"""The fusion weight of a corpus and embedder, learnt from its gold questions or, where there are none, from its own text.
+
+    calibration = calibrate_unlabelled(view, embedder)
+    write_calibration(index_folder, calibration)
+
+Without labels: a sentence is the question, the rest of its section the answer. The sentence is taken out of its passage
+before scoring (term counts minus the sentence's, the passage embedded again without it), so that neither side finds it by
+identity. Test judgements are never looked at.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrieval.embedders import Embedder
+from retrieval.evaluate import Query
+from retrieval.files import read_json, write_json
+from retrieval.lexical import B, K1, idf
+from retrieval.retrievers import Fusion, fuse, zscore
+from retrieval.sentences import sentence_spans
+from retrieval.view import Scores, View
+
+WEIGHTS = tuple(round(step * 0.05, 2) for step in range(21))
+SAMPLE = 256  # pseudo-questions: the standard error of the mean nDCG is then about 0.02, the same for all weights
+LEAST_LABELS = 30  # fewer calibration questions than this say less than the corpus itself
+RANKS = 10
+SEED = 13
+
+Source = Literal["gold", "unlabelled", "default"]
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """What was learnt and from what; stored beside the index, shown by `index stats`."""
+
+    weight: float = Fusion().weight
+    source: Source = "default"
+    questions: int = 0
+    curve: dict[str, float] | None = None  # weight -> nDCG@10
+    embedder: str = ""
+    threshold: dict[str, Any] | None = None  # the abstention model, filled in by the assistant's calibration
+
+
+def read_calibration(index: Path, embedder_fingerprint: str) -> Calibration:
+    """The stored calibration if it was made with this embedder, else the default."""
+    try:
+        stored = Calibration(**read_json(index / "calibration.json"))
+    except (OSError, ValueError, TypeError):
+        return Calibration()
+    return stored if stored.embedder == embedder_fingerprint else Calibration(threshold=stored.threshold)
+
+
+def write_calibration(index: Path, calibration: Calibration) -> None:
+    write_json(index / "calibration.json", asdict(calibration))
+
+
+def calibrate_gold(view: View, embedder: Embedder, queries: Sequence[Query]) -> Calibration:
+    """The weight with the best nDCG@10 on labelled questions, by section."""
+    units, unit_of = _units(view)
+    gains = []
+    for query in queries:
+        wanted = [units[name] for name in query.relevant if name in units]
+        if wanted:
+            lexical = zscore(view.lexical_scores(query.text))
+            gains.append(_gains(lexical, _dense(view, embedder.embed_query(query.text)), unit_of, len(units), wanted))
+    return _choose(gains, "gold", embedder)
+
+
+def calibrate_unlabelled(view: View, embedder: Embedder, sample: int = SAMPLE) -> Calibration:
+    """The weight with the best nDCG@10 at finding a section from one of its sentences."""
+    units, unit_of = _units(view)
+    probes = list(_probes(view, sample))
+    if not probes:
+        return Calibration(embedder=embedder.fingerprint)
+    rests = embedder.embed_passages([probe.rest for probe in probes])
+    lengths = _lengths(view)
+    gains = []
+    for probe, rest in zip(probes, rests, strict=True):
+        vector = embedder.embed_query(probe.sentence)
+        raw = np.array(view.lexical_scores(probe.sentence))
+        raw[probe.row] = _score_without(view, probe, lengths)
+        dense = np.array(_dense(view, vector))
+        mean, deviation = view.moments.mean_and_deviation(vector)
+        dense[probe.row] = (float(rest @ vector) - mean) / deviation
+        gains.append(_gains(zscore(raw), dense, unit_of, len(units), [int(unit_of[probe.row])]))
+    return _choose(gains, "unlabelled", embedder)
+
+
+@dataclass(frozen=True, slots=True)
+class _Probe:
+    row: int
+    sentence: str
+    rest: str  # what is embedded of the passage without the sentence
+
+
+def _probes(view: View, sample: int) -> Iterator[_Probe]:
+    """One sentence each of up to `sample` passages, spread over the corpus."""
+    random = np.random.default_rng(SEED)
+    found = 0
+    for row in random.permutation(len(view)):
+        passage = view.passage(int(row))
+        spans = [span for span in sentence_spans(passage.text) if 30 <= span[1] - span[0] <= 300]
+        if len(spans) < 3:
+            continue
+        start, end = spans[int(random.integers(len(spans)))]
+        rest = f"{passage.context}\n{passage.text[:start]}{passage.text[end:]}"
+        yield _Probe(int(row), passage.text[start:end], rest)
+        found += 1
+        if found == sample:
+            return
+
+
+def _score_without(view: View, probe: _Probe, lengths: NDArray[np.int64]) -> float:
+    """BM25 of a passage for one of its sentences, as if the sentence were not in it."""
+    start, end = view.counts.starts[probe.row], view.counts.starts[probe.row + 1]
+    counts = dict(zip(view.counts.terms[start:end].tolist(), view.counts.counts[start:end].tolist(), strict=True))
+    terms = [view.vocabulary.numbers[term] for term in view.analyzer.terms(probe.sentence)]
+    length = lengths[probe.row] - len(terms)
+    norm = K1 * (1 - B + B * length / max(float(lengths.mean()), 1.0))
+    score = 0.0
+    for term in terms:
+        left = counts.get(term, 0) - terms.count(term)
+        if left > 0:
+            frequency = int(view.postings.starts[term + 1] - view.postings.starts[term])
+            score += float(idf(frequency, len(view))) * left / (left + norm)
+    return score
+
+
+def _lengths(view: View) -> NDArray[np.int64]:
+    total = np.concatenate([[0], np.cumsum(view.counts.counts, dtype=np.int64)])
+    return np.asarray(total[view.counts.starts[1:]] - total[view.counts.starts[:-1]])
+
+
+def _dense(view: View, vector: NDArray[np.float32]) -> Scores:
+    mean, deviation = view.moments.mean_and_deviation(vector)
+    return np.asarray(np.nan_to_num((view.dense_scores(vector) - mean) / deviation), np.float32)
+
+
+def _units(view: View) -> tuple[dict[str, int], NDArray[np.int64]]:
+    """Sections as numbers: by id, and for every passage."""
+    units: dict[str, int] = {}
+    of = [units.setdefault(view.section_of(row)[0], len(units)) for row in range(len(view))]
+    return units, np.array(of, np.int64)
+
+
+def _gains(lexical: Scores, dense: Scores, unit_of: NDArray[np.int64], units: int, wanted: list[int]) -> list[float]:
+    """nDCG@10 at every weight; a unit scores as its best passage."""
+    ideal = sum(1 / np.log2(rank + 1) for rank in range(1, min(len(wanted), RANKS) + 1))
+    gains = []
+    for weight in WEIGHTS:
+        best = np.full(units, -np.inf, np.float32)
+        np.maximum.at(best, unit_of, fuse(lexical, dense, weight))
+        ranks = np.sort([int((best > best[unit]).sum()) for unit in wanted])
+        # Equal scores among the wanted ones share a rank; the k-th of them stands at least at place k.
+        places = np.maximum(ranks, np.arange(len(ranks)))
+        gains.append(float(sum(1 / np.log2(place + 2) for place in places if place < RANKS) / ideal))
+    return gains
+
+
+def _choose(gains: list[list[float]], source: Source, embedder: Embedder) -> Calibration:
+    """The most lexical weight that is within one standard error of the best (Hastie, Tibshirani & Friedman, ESL 7.10).
+
+    The error is that of the paired difference to the best weight. Leaning to the lexical side guards against what sentences
+    taken from a text flatter: they rarely name their subject, people's questions do.
+    """
+    if not gains:
+        return Calibration(embedder=embedder.fingerprint)
+    table = np.array(gains)
+    curve = table.mean(axis=0)
+    best = int(np.argmax(curve))
+    losses = table[:, [best]] - table
+    error = losses.std(axis=0) / np.sqrt(len(table))
+    chosen = int(np.argmax(losses.mean(axis=0) <= error))
+    named = {str(step): round(float(value), 4) for step, value in zip(WEIGHTS, curve, strict=True)}
+    return Calibration(WEIGHTS[chosen], source, len(gains), named, embedder.fingerprint)
