@@ -9,18 +9,21 @@ identity. Test judgements are never looked at.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from retrieval.confidence import TOP, Confidence, signs
+from retrieval.domain import Domain, GoldQuestion
 from retrieval.embedders import Embedder
-from retrieval.evaluate import Query
+from retrieval.evaluate import Query, gold_queries
 from retrieval.files import read_json, write_json
+from retrieval.followups import Rewriter
 from retrieval.lexical import B, K1, idf
-from retrieval.retrievers import Fusion, fuse, zscore
+from retrieval.retrievers import Fusion, HybridRetriever, fuse, zscore
 from retrieval.sentences import sentence_spans
 from retrieval.view import Scores, View
 
@@ -42,7 +45,7 @@ class Calibration:
     questions: int = 0
     curve: dict[str, float] | None = None  # weight -> nDCG@10
     embedder: str = ""
-    threshold: dict[str, Any] | None = None  # the abstention model, filled in by the assistant's calibration
+    threshold: dict[str, Any] | None = None  # the abstention model (retrieval/confidence.py)
 
 
 def read_calibration(index: Path, embedder_fingerprint: str) -> Calibration:
@@ -177,3 +180,28 @@ def _choose(gains: list[list[float]], source: Source, embedder: Embedder) -> Cal
     chosen = int(np.argmax(losses.mean(axis=0) <= error))
     named = {str(step): round(float(value), 4) for step, value in zip(WEIGHTS, curve, strict=True)}
     return Calibration(WEIGHTS[chosen], source, len(gains), named, embedder.fingerprint)
+
+
+def calibrate(domain: Domain, view: View, embedder: Embedder) -> Calibration:
+    """Weight and abstention from the pack's calibration questions; what they are too few for comes from the text alone."""
+    gold = [question for question in domain.questions() if question.split == "calibration"]
+    rewriter = Rewriter(view, domain.config.name_fields, domain.config.sections)
+
+    def rewrite(question: GoldQuestion) -> str:
+        return rewriter.rewrite(question.question, question.history)
+
+    answerable = gold_queries(gold, rewrite)
+    if len(answerable) >= LEAST_LABELS:
+        found = calibrate_gold(view, embedder, answerable)
+    else:
+        found = calibrate_unlabelled(view, embedder)
+    unanswerable = len(gold) - len(answerable)
+    if len(answerable) < LEAST_LABELS or unanswerable < LEAST_LABELS // 2:
+        return found
+    retriever = HybridRetriever(view, embedder, Fusion(found.weight))
+    rows = []
+    for question in gold:
+        text = rewrite(question)
+        rows.append(signs(view, text, retriever.search(text, TOP)))
+    confidence = Confidence.fit(rows, [question.answerable for question in gold])
+    return replace(found, threshold=asdict(confidence))

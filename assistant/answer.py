@@ -1,0 +1,185 @@
+"""From a question to a cited answer: find, decide, pack, stream, cite, check.
+
+    stream = assistant.ask("¿Para qué se usa la sábila?")
+    for piece in stream: print(piece.text, end="")
+    stream.answer.citations
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from assistant.backends.base import ChatBackend
+from assistant.citations import Citation, cite
+from assistant.messages import Message, Options, Piece, Source
+from assistant.prompts import Budget, build_messages, make_sources
+from assistant.safety import Notice, document_warnings, red_flags
+from retrieval.confidence import Confidence, signs
+from retrieval.domain import Domain
+from retrieval.errors import UsageError
+from retrieval.followups import Rewriter, Turn
+from retrieval.retrievers import Hit, Retriever
+from retrieval.view import View
+
+SOURCES = 8  # passages offered to the backend
+MAX_QUESTION = 4_000  # characters; a longer "question" is a document
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A finished (or stopped) answer with everything that explains it."""
+
+    question: str
+    searched: str
+    text: str
+    reasoning: str
+    sources: tuple[Source, ...]
+    citations: tuple[Citation, ...]
+    red_flags: tuple[Notice, ...]
+    abstained: bool
+    stopped: bool
+    backend: str
+    model: str
+    disclaimer: str
+    lexical_only: bool
+    timings: dict[str, float] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, Any]:
+        """The shape that `savia ask --json` prints."""
+        return {
+            "question": self.question,
+            "answer": self.text,
+            "abstained": self.abstained,
+            "citations": [
+                {"n": c.n, "passage_id": c.passage_id, "document": c.document, "section": c.section, "quote": c.quote, "supported": c.supported}
+                for c in self.citations
+            ],
+            "sources": [
+                {"passage_id": s.passage_id, "document": s.document_id, "section": s.section_id, "text": s.text, "score": round(s.score, 4)}
+                for s in self.sources
+            ],
+            "red_flags": [{"name": notice.name, "message": notice.message} for notice in self.red_flags],
+            "backend": self.backend,
+            "model": self.model,
+            "disclaimer": self.disclaimer,
+            "timings": {name: round(seconds, 4) for name, seconds in self.timings.items()},
+        }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Assistant:
+    """One domain's retriever and backend, ready to be asked. Holds no conversation: the caller passes it."""
+
+    domain: Domain
+    view: View
+    retriever: Retriever
+    backend: ChatBackend
+    rewriter: Rewriter
+    confidence: Confidence = Confidence()
+    budget: Budget | None = None
+    options: Options = Options()
+
+    def ask(self, question: str, history: Sequence[Turn] = (), where: dict[str, str] | None = None) -> "AnswerStream":
+        """Search at once; the answer is written while the stream is read. Raises `UsageError` for an empty question."""
+        question = question.strip()
+        if not question:
+            raise UsageError("The question is empty.", 'Ask something, such as savia ask "¿Qué es el susto?"')
+        if len(question) > MAX_QUESTION:
+            raise UsageError(f"The question has {len(question):,} characters; at most {MAX_QUESTION:,} are read.", "Shorten it.")
+        return AnswerStream(self, question, list(history), where)
+
+
+class AnswerStream:
+    """Iterate for pieces. Red flags, sources and the decision to abstain are known before the first one."""
+
+    def __init__(self, assistant: Assistant, question: str, history: list[Turn], where: dict[str, str] | None) -> None:
+        self._assistant = assistant
+        self._started = time.perf_counter()
+        self.question = question
+        self.history = history
+        self.searched = assistant.rewriter.rewrite(question, history)
+        self.hits: list[Hit] = assistant.retriever.search(self.searched, SOURCES, where)
+        self.sources = make_sources(self.hits)
+        self.abstained = not self.hits or not assistant.confidence.accepts(
+            signs(assistant.view, self.searched, self.hits)
+        )
+        self.red_flags = tuple(self._notices())
+        self._found = time.perf_counter()
+        self._first = 0.0
+        self._pieces: list[Piece] = []
+        self._ended = False
+
+    def __iter__(self) -> Iterator[Piece]:
+        """The backend's pieces, or the refusal. What was streamed before a stop or an error stays in `answer`."""
+        if self.abstained:
+            yield self._keep(Piece("answer", self._assistant.domain.config.refusal))
+            self._ended = True
+            return
+        pieces = self._assistant.backend.stream(self._messages(), self._assistant.options)
+        try:
+            for piece in pieces:
+                yield self._keep(piece)
+            self._ended = True
+        finally:
+            close = getattr(pieces, "close", None)
+            if close:
+                close()
+
+    def run(self) -> Answer:
+        """Read the stream to its end."""
+        for _ in self:
+            pass
+        return self.answer
+
+    @property
+    def answer(self) -> Answer:
+        """The answer as far as it was read."""
+        text = "".join(piece.text for piece in self._pieces if piece.kind == "answer").strip()
+        config = self._assistant.domain.config
+        refused = self.abstained or text == config.refusal.strip()
+        now = time.perf_counter()
+        return Answer(
+            self.question,
+            self.searched,
+            text,
+            "".join(piece.text for piece in self._pieces if piece.kind == "reasoning").strip(),
+            self.sources,
+            () if refused else tuple(cite(text, self.sources, self._assistant.view.analyzer)),
+            self.red_flags,
+            refused,
+            not self._ended,
+            self._assistant.backend.name,
+            self._assistant.backend.model,
+            config.disclaimer,
+            self._assistant.retriever.name == "bm25",
+            {
+                "search": self._found - self._started,
+                "first_piece": (self._first or now) - self._started,
+                "total": now - self._started,
+            },
+        )
+
+    def _messages(self) -> list[Message]:
+        assistant = self._assistant
+        messages = build_messages(assistant.domain.config, self.question, self.sources, self.history, assistant.budget)
+        if self.searched == self.question:
+            return messages
+        # Backends that read structure get the question as it was searched for; the prompt keeps the person's words.
+        last = messages[-1]
+        return [*messages[:-1], Message("user", last.content, self.searched, last.sources)]
+
+    def _notices(self) -> Iterator[Notice]:
+        """Red flags of the question, then warnings of the documents that it is about."""
+        assistant = self._assistant
+        yield from red_flags(self.question, assistant.domain.config)
+        if self.abstained:
+            return
+        subjects = {number for _, documents in assistant.rewriter.names.find(self.searched) for number in documents}
+        named = [assistant.view.document(number) for number in sorted(subjects)]
+        yield from document_warnings(named or [self.hits[0].document])
+
+    def _keep(self, piece: Piece) -> Piece:
+        self._first = self._first or time.perf_counter()
+        self._pieces.append(piece)
+        return piece

@@ -1,0 +1,98 @@
+"""From `[n]` marks in an answer to citations, each checked against the passage it names; no model is asked.
+
+    cite("Se usa en quemaduras [1].", sources, analyzer)[0].supported
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from assistant.messages import Source
+from retrieval.lexical import Analyzer
+from retrieval.sentences import sentence_spans, without_list_mark
+
+LEAST_OVERLAP = 0.6  # share of a sentence's content words that its passage must hold
+LEAST_WORDS = 2  # a sentence with fewer content words states nothing that could be checked
+
+_MARK = re.compile(r"\s*\[(\d{1,3})\]")
+_LINK = re.compile(r"!?\[([^\[\]]*)\]\([^()]*\)")
+_EMPHASIS = re.compile(r"(\*{1,3}|(?<!\w)_{1,3}(?=\S)|(?<=\S)_{1,3}(?!\w)|`)")
+_QUOTE_MARK = re.compile(r"^[ \t]*>[ \t]?", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    """One mark: `quote` is the passage's sentence nearest to the claim, word for word; empty if none is near."""
+
+    n: int
+    passage_id: str
+    document: str
+    section: str
+    quote: str
+    supported: bool
+    sentence: str
+
+
+def plain(text: str) -> str:
+    """Markdown as running text: links keep their words, emphasis and quote marks go, white space is single."""
+    text = _QUOTE_MARK.sub("", without_list_mark(text))
+    return " ".join(_EMPHASIS.sub("", _LINK.sub(r"\1", text)).split())
+
+
+def cite(answer: str, sources: Sequence[Source], analyzer: Analyzer) -> list[Citation]:
+    """A citation per mark and sentence, in reading order; marks that name no source are left out (see `stray_marks`)."""
+    by_number = {source.n: source for source in sources}
+    citations = []
+    for sentence in _cited_sentences(answer):
+        claim = plain(_MARK.sub("", sentence)).strip()
+        for number in dict.fromkeys(int(mark) for mark in _MARK.findall(sentence)):
+            source = by_number.get(number)
+            if source:
+                quote, supported = check(claim, source.text, analyzer)
+                citations.append(
+                    Citation(number, source.passage_id, source.document_id, source.section_id, quote, supported, claim)
+                )
+    return citations
+
+
+def stray_marks(answer: str, sources: Sequence[Source]) -> list[int]:
+    """Numbers cited that no source has."""
+    known = {source.n for source in sources}
+    return [number for number in dict.fromkeys(int(mark) for mark in _MARK.findall(answer)) if number not in known]
+
+
+def check(claim: str, passage: str, analyzer: Analyzer) -> tuple[str, bool]:
+    """The passage's sentence nearest to the claim, and whether the passage bears the claim out.
+
+    Word for word (after `plain`) is support; so are 60 % of the claim's content words together with all of its numbers.
+    """
+    quote = _nearest_sentence(claim, passage, analyzer)
+    if claim and claim.rstrip(".:;") in plain(passage):
+        return quote, True
+    words = set(analyzer.terms(claim))
+    if len(words) < LEAST_WORDS:
+        return quote, False
+    passage_words = set(analyzer.terms(passage))
+    numbers = {word for word in words if any(letter.isdigit() for letter in word)}
+    supported = len(words & passage_words) / len(words) >= LEAST_OVERLAP and numbers <= passage_words
+    return quote, supported
+
+
+def _cited_sentences(answer: str) -> list[str]:
+    """Sentences with their marks: a mark after the full stop belongs to the sentence before it."""
+    text = re.sub(r"([.!?…])((?:\s*\[\d{1,3}\])+)", r"\2\1", answer)
+    return [text[start:end] for start, end in sentence_spans(text) if _MARK.search(text[start:end])]
+
+
+def _nearest_sentence(claim: str, passage: str, analyzer: Analyzer) -> str:
+    words = set(analyzer.terms(claim))
+    best, quote = 0.0, ""
+    for start, end in sentence_spans(passage):
+        sentence = passage[start:end]
+        if claim and plain(sentence) == claim:
+            return without_list_mark(sentence)
+        found = set(analyzer.terms(sentence))
+        share = len(words & found) / max(1, len(words))
+        if share > best:
+            best, quote = share, without_list_mark(sentence)
+    return quote

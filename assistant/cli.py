@@ -1,0 +1,109 @@
+"""Commands of the middle floor: ask, chat, app, doctor."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from assistant.answer import Answer, Assistant
+from assistant.settings import AssistantSettings
+from assistant.terminal import print_answer, stream_answer
+from assistant.wiring import build_assistant
+from retrieval.cli import sync_with_progress
+from retrieval.console import DomainOption, JsonOption, WhereOption, errors, normalize, output, parse_where, print_json
+from retrieval.domain import load_domain
+from retrieval.errors import SaviaError, UsageError
+from retrieval.followups import Turn
+from retrieval.index import Index
+from retrieval.settings import read_settings
+from retrieval.wiring import build_embedder
+
+app = typer.Typer(context_settings={"token_normalize_func": normalize})
+
+
+@app.command()
+def ask(
+    question: Annotated[str, typer.Argument(help="The question, in quotes; - reads it from standard input.")],
+    domain: DomainOption = None,
+    where: WhereOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Answer one question with citations."""
+    assistant = _assistant(domain)
+    text = sys.stdin.read() if question == "-" else question
+    stream = assistant.ask(text, where=parse_where(where))
+    if as_json:
+        print_json(stream.run().as_json())
+    else:
+        print_answer(stream_answer(stream))
+
+
+@app.command()
+def chat(domain: DomainOption = None) -> None:
+    """Talk in the terminal; Ctrl-C stops an answer and keeps the chat, an empty line or Ctrl-D ends it."""
+    assistant = _assistant(domain)
+    output().print(f"[bold]{assistant.domain.config.title}[/bold]  {assistant.domain.config.disclaimer}", soft_wrap=True)
+    history: list[Turn] = []
+    while (question := _read_question()) is not None:
+        try:
+            answer = _answer_in_chat(assistant, question, history)
+        except UsageError as error:
+            errors().print(str(error))
+            continue
+        history.extend([("user", question), ("assistant", answer.text)])
+
+
+def _answer_in_chat(assistant: Assistant, question: str, history: list[Turn]) -> Answer:
+    stream = assistant.ask(question, history)
+    try:
+        print_answer(stream_answer(stream))
+    except KeyboardInterrupt:
+        errors().print("\n(stopped)")
+    return stream.answer
+
+
+def _read_question() -> str | None:
+    try:
+        return input("\n> ").strip() or None
+    except (EOFError, KeyboardInterrupt):
+        return None
+
+
+@app.command("app")
+def serve_page(
+    domain: DomainOption = None,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8501,
+) -> None:
+    """Open the page; builds the domain's index first where it is missing."""
+    from assistant.serve import serve_streamlit
+
+    settings = read_settings(domain=domain)
+    index = Index(load_domain(settings.domain, settings.domains_dir), settings)
+    try:
+        index.view()
+    except SaviaError:
+        errors().print(f"Building the index of {settings.domain} (once)...")
+        sync_with_progress(index, build_embedder(settings, errors().print))
+    serve_streamlit(host, port, settings.domain)
+
+
+@app.command()
+def doctor(as_json: JsonOption = False) -> None:
+    """Say what is installed, which backends can be used, and what to do next."""
+    from assistant.doctor import diagnose
+
+    findings = diagnose(read_settings(), AssistantSettings())
+    if as_json:
+        print_json([finding.as_json() for finding in findings])
+    else:
+        for finding in findings:
+            output().print(f"{finding.mark} {finding.name:22} {finding.text}", soft_wrap=True)
+    if any(finding.broken for finding in findings):
+        raise typer.Exit(1)
+
+
+def _assistant(domain: str | None) -> Assistant:
+    settings = read_settings(domain=domain)
+    embedder = build_embedder(settings, errors().print)
+    return build_assistant(settings.domain, settings, AssistantSettings(), embedder)

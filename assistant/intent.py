@@ -1,0 +1,76 @@
+"""What kind of answer a question wants, from its wording: a definition, the uses, the warnings, a comparison, a list...
+
+    read_intent("¿qué diferencia hay entre la ruda y el romero?", "es").kind     # 'comparison'
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from retrieval.domain import Role
+from retrieval.text import fold_accents
+
+IntentKind = Literal["facts", "comparison", "list"]
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """`roles` are the section roles that answer best, first one first; empty: any."""
+
+    kind: IntentKind
+    roles: tuple[Role, ...] = ()
+
+
+# First match wins within each group; the text is lower-case and without accents (ñ kept).
+_ROLES: dict[str, list[tuple[Role, str]]] = {
+    "es": [
+        ("safety", r"toxic|venen|peligr|riesg|dañ|contraindic|efectos? (malos|secundari|advers)|intoxic|alerg|embaraz|lactan|"
+         r"amamant|bebe|recien nacid|esperando|mezcl|interact|abort|segur[oa]\b|cuidado|malo para|mala para|hace mal|cae mal|"
+         r"puedo (tomar|dar|usar)|se puede (tomar|dar)|dar a (mis|los|un)|niñ|contra su salud|sobredosis|muere|morir|matar?\b"),
+        ("names", r"otros? nombres?|como (le dicen|le llaman|se llama|le nombran)|tambien (se )?(llama|conoce)|sinonim|le dicen|"
+         r"nombre (cientifico|popular|botanico|comun)"),
+        ("evidence", r"comprobad|cientific|evidencia|estudios|investigaci|demostrad|funciona|de verdad|realmente|farmaco|ensayos"),
+        ("chemistry", r"contiene|compuest|sustanci|quimic|principios? activ|componentes|alcaloid|aceite esencial|que trae|de que esta hech"),
+        ("history", r"histori|antigu|aztec|mexica|prehispan|coloni|siglo|origen del nombre|desde cuando|llego a|codice|españoles"),
+        ("preparation", r"prepar|como se (toma|usa|hace|aplica|cocina)|infusion|cataplasma|modo de|receta|como la (toman|usan)"),
+        ("uses", r"para que|sirve|usa|uso|usan|utiliza|emplea|cura|remedio|quita|alivia|ayuda|trat(a|amiento)|beneficio|propiedad|bueno para|buena para"),
+        ("place", r"donde (viven|estan|habitan|se ubican)|en que (estados?|region|lugar)|ubica|territori"),
+        ("description", r"donde (crece|se da|hay)|como es\b|se reconoce|reconocer|parece|flor(es)?\b|hojas?\b|tamaño|clima|cultiv|siembr|crece|mide|altura|familia"),
+        ("definition", r"que (es|son|significa)|quien(es)? (es|son)|define|definicion|explica|hablame|cuentame|que quiere decir"),
+        ("culture", r"creen|creencia|ritual|significado|cultura|simbol|costumbre|ceremoni"),
+    ],
+    "en": [
+        ("safety", r"toxic|poison|danger|risk|harm|contraindicat|side effects?|adverse|pregnan|breastfe|bab(y|ies)|child|safe\b|"
+         r"interact|overdose|avoid|warning|caution|pitfall|mistake"),
+        ("names", r"other names?|also called|also known|synonym|called"),
+        ("evidence", r"proven|evidence|studies|research|trial|does it work|effective"),
+        ("chemistry", r"contain|compound|chemical|active ingredient|made of"),
+        ("history", r"histor|origin|ancient|century|invented|first used"),
+        ("preparation", r"prepare|how (do|to) (i |you )?(take|use|make|apply)|recipe"),
+        ("uses", r"used? for|what for|uses?\b|treat|cure|help|benefit|good for|purpose|when (should|to) "),
+        ("place", r"where (do|does|is|are)|located|region"),
+        ("description", r"look like|recogni|grow|size|family|describe"),
+        ("definition", r"what('s| is| are)|who (is|are)|define|definition|mean(s|ing)?\b|explain|tell me about"),
+        ("culture", r"belie|ritual|custom|ceremon|cultur"),
+    ],
+}  # fmt: skip
+_COMPARISON = {
+    "es": r"diferencia|compar|\bmejor\b.*\bo\b|\bo\b (la|el|los|las) |entre .* y |igual(es)? que|lo mismo que|distingu|parecen|versus|\bvs\b",
+    "en": r"difference|compare|comparison|better .* or | or the |between .* and |same as|versus|\bvs\b|distinguish",
+}
+_LIST = {
+    "es": r"\b(que|cuales|dime|menciona|enumera|lista)\b.{0,25}\b(plantas|hierbas|yerbas|remedios|tes|pueblos|enfermedades|padecimientos|"
+    r"especies|tipos|nombres|medidas|cosas|arboles|flores|ingredientes)\b|\bcon que (plantas?|hierbas?|se cura)|que (puedo )?(tomo|tomar|me tomo) para",
+    "en": r"\b(which|what|list|name)\b.{0,25}\b(plants|herbs|kinds|types|methods|tests|ways|steps|examples|diseases|symptoms)\b",
+}
+
+
+def read_intent(question: str, language: str) -> Intent:
+    """The intent of a question; languages without patterns get the plain one."""
+    text = fold_accents(question.lower(), keep="ñ")
+    roles = tuple(role for role, pattern in _ROLES.get(language, ()) if re.search(pattern, text))
+    if re.search(_COMPARISON.get(language, r"(?!)"), text):
+        return Intent("comparison", roles)
+    if re.search(_LIST.get(language, r"(?!)"), text):
+        return Intent("list", roles)
+    return Intent("facts", roles)

@@ -1,0 +1,78 @@
+"""What all commands share: results go to stdout, progress and notices to stderr, options are spelled with - or _ alike."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from retrieval.errors import UsageError
+
+DomainOption = Annotated[
+    str | None, typer.Option("--domain", "-d", help="The domain pack; default SAVIA_DOMAIN, else herbolaria.", show_default=False)
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+WhereOption = Annotated[
+    list[str] | None, typer.Option("--where", help="field=value, repeatable: only documents with that front matter.", show_default=False)
+]
+
+_STAGES = {
+    "read": "Reading documents",
+    "embed": "Embedding passages",
+    "add": "Writing to Chroma",
+    "delete": "Removing old passages",
+    "ask": "Asking questions",
+}
+
+
+@cache
+def errors() -> Console:
+    """The console for people: stderr."""
+    return Console(stderr=True, highlight=False)
+
+
+@cache
+def output() -> Console:
+    """The console for results: stdout."""
+    return Console(highlight=False)
+
+
+def print_json(value: Any) -> None:
+    typer.echo(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def normalize(token: str) -> str:
+    """`--base_url` is `--base-url`."""
+    return token.replace("_", "-") if token.startswith("-") else token
+
+
+def parse_where(conditions: list[str] | None) -> dict[str, str] | None:
+    """`field=value` options as a mapping. Raises `UsageError`."""
+    found = {}
+    for condition in conditions or ():
+        name, separator, value = condition.partition("=")
+        if not separator or not name.strip() or not value.strip():
+            raise UsageError(f"--where {condition!r} is no condition.", "Write field=value, such as --where family=Lamiaceae.")
+        found[name.strip()] = value.strip()
+    return found or None
+
+
+@contextmanager
+def progress_bar() -> Iterator[Any]:
+    """A `Progress` callback (stage, done, total) drawn on stderr with an estimate of the time left."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=errors(), transient=False) as progress:
+        tasks: dict[str, Any] = {}
+
+        def report(stage: str, done: int, total: int) -> None:
+            if not total:
+                return
+            if stage not in tasks:
+                tasks[stage] = progress.add_task(_STAGES.get(stage, stage), total=total)
+            progress.update(tasks[stage], completed=done, total=total)
+
+        yield report

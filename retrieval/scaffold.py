@@ -1,0 +1,142 @@
+"""`savia init`: a working pack from any folder of Markdown.
+
+    report = create_pack("my-notes", Path("~/notes"), Path("data/domains"))
+"""
+
+import shutil
+import tempfile
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from retrieval.corpus import parse_file, read_file, scan
+from retrieval.documents import Document, UnreadableText
+from retrieval.domain import check_name, read_config
+from retrieval.errors import UsageError, storage_errors
+from retrieval.language import detect_language_of
+
+MOST_HEADINGS = 12
+LEAST_SHARED = 3  # documents that must have a heading before it is a kind of section
+
+_PROPOSALS = {
+    "es": {
+        "persona": "Eres un asistente que responde preguntas sobre {title} a partir de sus documentos y cita de dónde sale cada afirmación.",
+        "refusal": "No encuentro la respuesta en los documentos.",
+        "disclaimer": "Respuesta tomada de los documentos de {title}; compruébala en el texto citado.",
+        "what": "¿Qué es {title}?",
+        "section": "¿Qué se dice de {heading} en {title}?",
+    },
+    "en": {
+        "persona": "You answer questions about {title} from its documents and cite where each statement comes from.",
+        "refusal": "I do not find the answer in the documents.",
+        "disclaimer": "Answer taken from the documents of {title}; check it against the cited text.",
+        "what": "What is {title}?",
+        "section": "What does {title} say about {heading}?",
+    },
+}
+
+
+@dataclass(frozen=True)
+class PackReport:
+    """What was found in the folder and written into the pack."""
+
+    folder: Path
+    language: str
+    documents: int
+    sections: int
+    refused: dict[str, str]
+    headings: dict[str, int]
+
+
+def create_pack(name: str, source: Path, domains_dir: Path, title: str = "", language: str = "") -> PackReport:
+    """Copy the Markdown files of `source` into a new pack and write its `domain.yaml`, `templates.yaml` and README.
+
+    Raises `UsageError` when the source holds no readable Markdown or the pack exists; a failed run leaves nothing behind.
+    """
+    check_name(name)
+    target = domains_dir / name
+    source = source.expanduser()
+    if target.exists():
+        raise UsageError(f"The domain {name} exists already ({target}).", "Choose another name, or remove that folder.")
+    if not source.is_dir():
+        raise UsageError(f"{source} is no folder.", "Give a folder with Markdown files: savia init NAME --from FOLDER")
+    with storage_errors(f"write the pack {target}"):
+        domains_dir.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=domains_dir, prefix=f".{name}.") as scratch:
+            draft = Path(scratch) / name
+            documents, refused = _copy_corpus(source, draft / "corpus")
+            if not documents:
+                reasons = "; ".join(f"{path}: {reason}" for path, reason in list(refused.items())[:3])
+                raise UsageError(f"{source} holds no readable Markdown file{f' ({reasons})' if reasons else ''}.", "Give another folder.")
+            language = language or detect_language_of(document.text for document in documents)
+            title = title or name.replace("-", " ").capitalize()
+            headings = _headings(documents)
+            _write_config(draft, title, language, documents, headings)
+            read_config(draft / "domain.yaml")
+            draft.rename(target)
+    return PackReport(target, language, len(documents), sum(len(d.sections) for d in documents), refused, dict(headings))
+
+
+def _copy_corpus(source: Path, target: Path) -> tuple[list[Document], dict[str, str]]:
+    documents, refused = [], {}
+    for file in scan(source):
+        if file.refused:
+            refused[file.path] = file.refused
+            continue
+        try:
+            documents.append(parse_file(file, read_file(file)))
+        except UnreadableText as error:
+            refused[file.path] = str(error)
+            continue
+        copy = target / file.path
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file.location, copy)
+    return documents, refused
+
+
+def _headings(documents: list[Document]) -> Counter[str]:
+    """Headings that several documents share, most frequent first."""
+    counted = Counter(heading for d in documents for heading in {s.heading_path[-1] for s in d.sections if s.heading_path})
+    return Counter({heading: n for heading, n in counted.most_common(MOST_HEADINGS) if n >= LEAST_SHARED})
+
+
+def _write_config(folder: Path, title: str, language: str, documents: list[Document], headings: Counter[str]) -> None:
+    words = _PROPOSALS.get(language, _PROPOSALS["en"])
+    fields = Counter(name for d in documents for name in d.fields if name != "title")
+    config = {
+        "title": title,
+        "language": language,
+        "persona": words["persona"].format(title=title),
+        "refusal": words["refusal"],
+        "disclaimer": words["disclaimer"].format(title=title),
+        "sample_questions": _samples(words, documents, headings),
+        "fields": sorted(name for name, n in fields.items() if n * 2 >= len(documents))[:8],
+        "sections": {heading: {"aliases": []} for heading in headings},
+    }
+    _write_yaml(folder / "domain.yaml", config, _DOMAIN_COMMENT)
+    templates = {"sections": {heading: {"questions": [words["section"].format(heading=heading, title="{title}")]} for heading in headings}}
+    _write_yaml(folder / "templates.yaml", {"default": {"questions": [words["what"].replace("{title}", "{title}")]}, **templates}, _TEMPLATE_COMMENT)
+
+
+def _samples(words: dict[str, str], documents: list[Document], headings: Counter[str]) -> list[str]:
+    """Questions on documents spread over the folder, half of them on a section."""
+    step = max(1, len(documents) // 4)
+    questions = []
+    for number, document in enumerate(documents[::step][:4]):
+        own = [s.heading_path[-1] for s in document.sections if s.heading_path and s.heading_path[-1] in headings]
+        key = "section" if own and number % 2 else "what"
+        questions.append(words[key].format(title=document.title, heading=own[0] if own else ""))
+    return questions
+
+
+def _write_yaml(path: Path, value: object, comment: str) -> None:
+    path.write_text(comment + yaml.safe_dump(value, allow_unicode=True, sort_keys=False, width=120), encoding="utf-8")
+
+
+_DOMAIN_COMMENT = """\
+# Who answers, in which words. Proposed by `savia init`; change anything, then run `savia domains check`.
+# sections: a heading's `role` (definition, uses, safety, history, ...) and `aliases` (words people use for it) help answers.
+"""
+_TEMPLATE_COMMENT = "# Questions to make training rows from, by section; {title} is the document's title.\n"

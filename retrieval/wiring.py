@@ -1,0 +1,58 @@
+"""Settings to objects, as far as the ground floor goes: embedder, index, retriever.
+
+    embedder = build_embedder(settings)
+    retriever = index_retriever("hybrid", Index(domain, settings), view, embedder)
+"""
+
+from collections.abc import Callable
+
+from retrieval.calibrate import read_calibration
+from retrieval.embedders import Embedder, load_embedder
+from retrieval.errors import EmbedderUnavailable, IndexDamaged
+from retrieval.index import Index
+from retrieval.lock import is_being_written
+from retrieval.retrievers import Engine, Fusion, Method, Retriever, build_retriever
+from retrieval.settings import RetrievalSettings
+from retrieval.view import View
+
+Say = Callable[[str], None]
+"""Told in one sentence what is not as good as it could be."""
+
+
+def build_embedder(settings: RetrievalSettings, say: Say | None = None) -> Embedder | None:
+    """The settings' embedder, or None (BM25 alone) where it is switched off or unavailable; `say` is told why."""
+    if settings.embedder == "none":
+        return None
+    try:
+        return load_embedder(settings.embedder, settings.models_dir)
+    except EmbedderUnavailable as error:
+        if say:
+            say(f"Lexical search only. {error}")
+        return None
+
+
+def usable_embedder(view: View, embedder: Embedder | None) -> Embedder | None:
+    """The embedder if the view's vectors are its own; vectors of two models are never compared."""
+    made_with = view.meta["embedder"]
+    if embedder is None or made_with is None or view.state == "lexical":
+        return None
+    return embedder if made_with["fingerprint"] == embedder.fingerprint else None
+
+
+def index_retriever(
+    name: str, index: Index, view: View, embedder: Embedder | None, method: Method = "zscore", engine: Engine = "exact"
+) -> Retriever:
+    """A retriever over an index with its stored fusion weight.
+
+    Chroma serves `dense` (and hybrid where `engine` is dense) unless a sync is writing to it just now: the scan serves then.
+    """
+    embedder = usable_embedder(view, embedder)
+    fusion = Fusion(read_calibration(index.folder, embedder.fingerprint if embedder else "").weight, method)
+    scanning = "exact" if name == "dense" else name
+    if embedder is None or not (name == "dense" or engine == "dense") or is_being_written(index.folder):
+        return build_retriever(scanning, view, embedder, fusion)
+    try:
+        return build_retriever(name, view, embedder, fusion, lambda: index.store(view), engine)
+    except IndexDamaged:
+        # A question is worth more than the engine it is answered by; `index verify` names the damage.
+        return build_retriever(scanning, view, embedder, fusion)
