@@ -1,8 +1,8 @@
 """From a question to a cited answer: find, decide, pack, stream, cite, check.
 
-    stream = assistant.ask("¿Para qué se usa la sábila?")
-    for piece in stream: print(piece.text, end="")
-    stream.answer.citations
+stream = assistant.ask("¿Para qué se usa la sábila?")
+for piece in stream: print(piece.text, end="")
+stream.answer.citations
 """
 
 import time
@@ -76,9 +76,10 @@ class Assistant:
     retriever: Retriever
     backend: ChatBackend
     rewriter: Rewriter
-    confidence: Confidence = Confidence()
+    confidence: Confidence = field(default_factory=Confidence)
+    lexical_only: bool = False
     budget: Budget | None = None
-    options: Options = Options()
+    options: Options = field(default_factory=Options)
 
     def ask(self, question: str, history: Sequence[Turn] = (), where: dict[str, str] | None = None) -> "AnswerStream":
         """Search at once; the answer is written while the stream is read. Raises `UsageError` for an empty question."""
@@ -86,7 +87,9 @@ class Assistant:
         if not question:
             raise UsageError("The question is empty.", 'Ask something, such as savia ask "¿Qué es el susto?"')
         if len(question) > MAX_QUESTION:
-            raise UsageError(f"The question has {len(question):,} characters; at most {MAX_QUESTION:,} are read.", "Shorten it.")
+            raise UsageError(
+                f"The question has {len(question):,} characters; at most {MAX_QUESTION:,} are read.", "Shorten it."
+            )
         return AnswerStream(self, question, list(history), where)
 
 
@@ -102,7 +105,7 @@ class AnswerStream:
         self.hits: list[Hit] = assistant.retriever.search(self.searched, SOURCES, where)
         self.sources = make_sources(self.hits)
         self.abstained = not self.hits or not assistant.confidence.accepts(
-            signs(assistant.view, self.searched, self.hits)
+            signs(assistant.view, self.searched, self.hits, assistant.rewriter)
         )
         self.red_flags = tuple(self._notices())
         self._found = time.perf_counter()
@@ -152,7 +155,7 @@ class AnswerStream:
             self._assistant.backend.name,
             self._assistant.backend.model,
             config.disclaimer,
-            self._assistant.retriever.name == "bm25",
+            self._assistant.lexical_only,
             {
                 "search": self._found - self._started,
                 "first_piece": (self._first or now) - self._started,

@@ -1,6 +1,6 @@
 """From `[n]` marks in an answer to citations, each checked against the passage it names; no model is asked.
 
-    cite("Se usa en quemaduras [1].", sources, analyzer)[0].supported
+cite("Se usa en quemaduras [1].", sources, analyzer)[0].supported
 """
 
 import re

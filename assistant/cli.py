@@ -42,7 +42,9 @@ def ask(
 def chat(domain: DomainOption = None) -> None:
     """Talk in the terminal; Ctrl-C stops an answer and keeps the chat, an empty line or Ctrl-D ends it."""
     assistant = _assistant(domain)
-    output().print(f"[bold]{assistant.domain.config.title}[/bold]  {assistant.domain.config.disclaimer}", soft_wrap=True)
+    output().print(
+        f"[bold]{assistant.domain.config.title}[/bold]  {assistant.domain.config.disclaimer}", soft_wrap=True
+    )
     history: list[Turn] = []
     while (question := _read_question()) is not None:
         try:

@@ -55,7 +55,11 @@ def _machine() -> Finding:
 def _disk(settings: RetrievalSettings) -> Finding:
     free = shutil.disk_usage(settings.home).free
     text = f"{free / 2**30:.1f} GiB free at {settings.home}"
-    return Finding("disk", "good", text) if free >= LEAST_FREE else Finding("disk", "note", f"{text}: a large corpus may not fit")
+    return (
+        Finding("disk", "good", text)
+        if free >= LEAST_FREE
+        else Finding("disk", "note", f"{text}: a large corpus may not fit")
+    )
 
 
 def _packages() -> list[Finding]:
@@ -99,7 +103,11 @@ def _domains(settings: RetrievalSettings) -> list[Finding]:
             view = Index(load_domain(name, settings.domains_dir), settings).view()
             level: Level = "good" if view.state == "complete" else "note"
             text = f"{len(view.documents)} documents, {len(view)} passages, {view.state}"
-            findings.append(Finding(f"domain {name}", level, text if level == "good" else f"{text}: savia index sync --domain {name}"))
+            findings.append(
+                Finding(
+                    f"domain {name}", level, text if level == "good" else f"{text}: savia index sync --domain {name}"
+                )
+            )
         except SaviaError as error:
             findings.append(Finding(f"domain {name}", "note", str(error)))
     if settings.domain not in names:

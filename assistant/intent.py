@@ -1,6 +1,6 @@
 """What kind of answer a question wants, from its wording: a definition, the uses, the warnings, a comparison, a list...
 
-    read_intent("¿qué diferencia hay entre la ruda y el romero?", "es").kind     # 'comparison'
+read_intent("¿qué diferencia hay entre la ruda y el romero?", "es").kind     # 'comparison'
 """
 
 import re

@@ -1,6 +1,6 @@
 """What goes to a backend and what comes back: messages in, typed pieces out.
 
-    Message("user", prompt_text, question="¿Para qué se usa la sábila?", sources=(source,))
+Message("user", prompt_text, question="¿Para qué se usa la sábila?", sources=(source,))
 """
 
 from dataclasses import dataclass

@@ -66,7 +66,11 @@ def make_sources(hits: Sequence[Hit]) -> tuple[Source, ...]:
 
 
 def build_messages(
-    config: DomainConfig, question: str, sources: Sequence[Source], history: Sequence[Turn] = (), budget: Budget | None = None
+    config: DomainConfig,
+    question: str,
+    sources: Sequence[Source],
+    history: Sequence[Turn] = (),
+    budget: Budget | None = None,
 ) -> list[Message]:
     """System rules, as much history as fits, and the question with as many passages as fit.
 

@@ -1,6 +1,6 @@
 """Warnings that come before any answer: questions that sound dangerous, documents about dangerous things.
 
-    red_flags("mi bebé se tragó una semilla de ricino", domain.config)
+red_flags("mi bebé se tragó una semilla de ricino", domain.config)
 """
 
 import re

@@ -3,6 +3,7 @@
 import sys
 
 from assistant.answer import Answer, AnswerStream
+from assistant.citations import Citation
 from retrieval.console import errors, output
 from retrieval.text import strip_invisible
 
@@ -26,7 +27,7 @@ def stream_answer(stream: AnswerStream) -> Answer:
 
 def print_answer(answer: Answer) -> None:
     """What follows the text: citations and the disclaimer."""
-    shown = {}
+    shown: dict[tuple[int, str], Citation] = {}
     for citation in answer.citations:
         shown.setdefault((citation.n, citation.quote), citation)
     for citation in shown.values():

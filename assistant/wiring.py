@@ -1,6 +1,6 @@
 """The one place where settings become an assistant.
 
-    assistant = build_assistant("herbolaria", read_settings(), AssistantSettings(), embedder)
+assistant = build_assistant("herbolaria", read_settings(), AssistantSettings(), embedder)
 """
 
 from assistant.answer import Assistant
@@ -17,7 +17,7 @@ from retrieval.index import Index
 from retrieval.retrievers import Engine
 from retrieval.settings import RetrievalSettings
 from retrieval.view import View
-from retrieval.wiring import index_retriever, usable_embedder
+from retrieval.wiring import domain_rewriter, index_retriever, usable_embedder
 
 
 def build_assistant(
@@ -36,17 +36,17 @@ def build_assistant(
     index = Index(domain, retrieval)
     view = index.view()
     embedder = usable_embedder(view, embedder)
-    retriever = index_retriever(settings.retriever, index, view, embedder, settings.fusion, engine)
-    rewriter = Rewriter(view, domain.config.name_fields, domain.config.sections)
+    rewriter = domain_rewriter(domain, view)
+    names = rewriter.names if domain.config.name_fields else None
+    retriever = index_retriever(settings.retriever, index, view, embedder, settings.fusion, engine, names)
     calibration = read_calibration(index.folder, embedder.fingerprint if embedder else "")
     if backend is None:
         backend = build_backend(settings.backend, domain, view, rewriter, embedder)
-    return Assistant(domain, view, retriever, backend, rewriter, Confidence.of(calibration.threshold))
+    confidence = Confidence.of(calibration.threshold)
+    return Assistant(domain, view, retriever, backend, rewriter, confidence, embedder is None)
 
 
-def build_backend(
-    name: str, domain: Domain, view: View, rewriter: Rewriter, embedder: Embedder | None
-) -> ChatBackend:
+def build_backend(name: str, domain: Domain, view: View, rewriter: Rewriter, embedder: Embedder | None) -> ChatBackend:
     match name:
         case "extractive":
             return ExtractiveBackend(view, domain.config, rewriter.names, embedder)

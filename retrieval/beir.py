@@ -1,7 +1,7 @@
 """BEIR folders (corpus.jsonl, queries.jsonl, qrels/test.tsv; plain or gzipped) as corpora that Savia can index.
 
-    data = read_beir(Path("xquad_es"))
-    domain = beir_domain(data, Path("data/build"))     # one Markdown file a document, so that the usual path indexes it
+data = read_beir(Path("xquad_es"))
+domain = beir_domain(data, Path("data/build"))     # one Markdown file a document, so that the usual path indexes it
 """
 
 import gzip

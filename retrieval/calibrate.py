@@ -21,9 +21,9 @@ from retrieval.domain import Domain, GoldQuestion
 from retrieval.embedders import Embedder
 from retrieval.evaluate import Query, gold_queries
 from retrieval.files import read_json, write_json
-from retrieval.followups import Rewriter
-from retrieval.lexical import B, K1, idf
-from retrieval.retrievers import Fusion, HybridRetriever, fuse, zscore
+from retrieval.followups import Names, Rewriter
+from retrieval.lexical import K1, B, idf
+from retrieval.retrievers import SUBJECT_BONUS, Fusion, HybridRetriever, fuse, subject_mask, zscore
 from retrieval.sentences import sentence_spans
 from retrieval.view import Scores, View
 
@@ -61,7 +61,7 @@ def write_calibration(index: Path, calibration: Calibration) -> None:
     write_json(index / "calibration.json", asdict(calibration))
 
 
-def calibrate_gold(view: View, embedder: Embedder, queries: Sequence[Query]) -> Calibration:
+def calibrate_gold(view: View, embedder: Embedder, queries: Sequence[Query], names: Names | None = None) -> Calibration:
     """The weight with the best nDCG@10 on labelled questions, by section."""
     units, unit_of = _units(view)
     gains = []
@@ -69,7 +69,9 @@ def calibrate_gold(view: View, embedder: Embedder, queries: Sequence[Query]) -> 
         wanted = [units[name] for name in query.relevant if name in units]
         if wanted:
             lexical = zscore(view.lexical_scores(query.text))
-            gains.append(_gains(lexical, _dense(view, embedder.embed_query(query.text)), unit_of, len(units), wanted))
+            dense = _dense(view, embedder.embed_query(query.text))
+            bonus = SUBJECT_BONUS * subject_mask(view, names, query.text).astype(np.float32)
+            gains.append(_gains(lexical + bonus, dense + bonus, unit_of, len(units), wanted))
     return _choose(gains, "gold", embedder)
 
 
@@ -165,7 +167,8 @@ def _gains(lexical: Scores, dense: Scores, unit_of: NDArray[np.int64], units: in
 
 
 def _choose(gains: list[list[float]], source: Source, embedder: Embedder) -> Calibration:
-    """The most lexical weight that is within one standard error of the best (Hastie, Tibshirani & Friedman, ESL 7.10).
+    """With labels the best weight; without, the most lexical one within one standard error of it (Hastie, Tibshirani &
+    Friedman, The Elements of Statistical Learning, section 7.10).
 
     The error is that of the paired difference to the best weight. Leaning to the lexical side guards against what sentences
     taken from a text flatter: they rarely name their subject, people's questions do.
@@ -175,33 +178,39 @@ def _choose(gains: list[list[float]], source: Source, embedder: Embedder) -> Cal
     table = np.array(gains)
     curve = table.mean(axis=0)
     best = int(np.argmax(curve))
+    if source == "gold":
+        return Calibration(WEIGHTS[best], source, len(gains), _named(curve), embedder.fingerprint)
     losses = table[:, [best]] - table
     error = losses.std(axis=0) / np.sqrt(len(table))
     chosen = int(np.argmax(losses.mean(axis=0) <= error))
-    named = {str(step): round(float(value), 4) for step, value in zip(WEIGHTS, curve, strict=True)}
-    return Calibration(WEIGHTS[chosen], source, len(gains), named, embedder.fingerprint)
+    return Calibration(WEIGHTS[chosen], source, len(gains), _named(curve), embedder.fingerprint)
+
+
+def _named(curve: NDArray[np.float64]) -> dict[str, float]:
+    return {str(step): round(float(value), 4) for step, value in zip(WEIGHTS, curve, strict=True)}
 
 
 def calibrate(domain: Domain, view: View, embedder: Embedder) -> Calibration:
     """Weight and abstention from the pack's calibration questions; what they are too few for comes from the text alone."""
     gold = [question for question in domain.questions() if question.split == "calibration"]
     rewriter = Rewriter(view, domain.config.name_fields, domain.config.sections)
+    names = rewriter.names if domain.config.name_fields else None
 
     def rewrite(question: GoldQuestion) -> str:
         return rewriter.rewrite(question.question, question.history)
 
     answerable = gold_queries(gold, rewrite)
     if len(answerable) >= LEAST_LABELS:
-        found = calibrate_gold(view, embedder, answerable)
+        found = calibrate_gold(view, embedder, answerable, names)
     else:
         found = calibrate_unlabelled(view, embedder)
     unanswerable = len(gold) - len(answerable)
     if len(answerable) < LEAST_LABELS or unanswerable < LEAST_LABELS // 2:
         return found
-    retriever = HybridRetriever(view, embedder, Fusion(found.weight))
+    retriever = HybridRetriever(view, embedder, Fusion(found.weight), names=names)
     rows = []
     for question in gold:
         text = rewrite(question)
-        rows.append(signs(view, text, retriever.search(text, TOP)))
+        rows.append(signs(view, text, retriever.search(text, TOP), rewriter))
     confidence = Confidence.fit(rows, [question.answerable for question in gold])
     return replace(found, threshold=asdict(confidence))

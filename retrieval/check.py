@@ -53,7 +53,9 @@ def check_domain(domain: Domain) -> CheckReport:
     notes.extend(_field_notes(domain, documents))
     notes.extend(_language_notes(domain, documents))
     notes.extend(_heading_notes(domain, documents))
-    notes.extend(f"{one} and {other} are near-duplicates ({share:.0%})" for one, other, share in near_duplicates(documents))
+    notes.extend(
+        f"{one} and {other} are near-duplicates ({share:.0%})" for one, other, share in near_duplicates(documents)
+    )
     notes.extend(_unasked(questions, documents))
     sections = sum(len(document.sections) for document in documents)
     return CheckReport(len(documents), sections, len(questions), faults, notes)
@@ -90,7 +92,9 @@ def _broken_links(documents: list[Document]) -> list[str]:
             if found is None:
                 if path.endswith((".md", ".markdown")):
                     faults.append(f"{document.path}: the link {target} leads to no document")
-            elif anchor and slugify(anchor) not in {section.id.rpartition("/")[2].rpartition("#")[2] for section in found.sections}:
+            elif anchor and slugify(anchor) not in {
+                section.id.rpartition("/")[2].rpartition("#")[2] for section in found.sections
+            }:
                 faults.append(f"{document.path}: the link {target} names a heading that {found.path} does not have")
     return faults
 
@@ -123,7 +127,9 @@ def _gold_faults(questions: list[GoldQuestion], documents: list[Document]) -> li
         if question.relevant:
             split.setdefault(question.relevant[0].split("#")[0], set()).add(question.split)
     faults.extend(
-        f"questions.jsonl: {name} is the first source of questions in both halves" for name, found in split.items() if len(found) > 1
+        f"questions.jsonl: {name} is the first source of questions in both halves"
+        for name, found in split.items()
+        if len(found) > 1
     )
     return faults
 
@@ -131,8 +137,14 @@ def _gold_faults(questions: list[GoldQuestion], documents: list[Document]) -> li
 def _field_notes(domain: Domain, documents: list[Document]) -> list[str]:
     wanted = {*domain.config.fields, *domain.config.name_fields}
     known = {name for document in documents for name in document.fields}
-    notes = [f"domain.yaml names the field {name}, which no document has" for name in sorted(wanted - known) if documents]
-    notes.extend(f"{document.path}: no title in the front matter or as a heading" for document in documents if document.title == Path(document.path).stem)
+    notes = [
+        f"domain.yaml names the field {name}, which no document has" for name in sorted(wanted - known) if documents
+    ]
+    notes.extend(
+        f"{document.path}: no title in the front matter or as a heading"
+        for document in documents
+        if document.title == Path(document.path).stem
+    )
     return notes
 
 
@@ -177,7 +189,11 @@ def near_duplicates(documents: list[Document]) -> list[tuple[str, str, float]]:
 
 
 def _shingles(words: list[str]) -> set[int]:
-    return {hash(tuple(words[start : start + SHINGLE])) for start in range(max(1, len(words) - SHINGLE + 1))} if words else set()
+    return (
+        {hash(tuple(words[start : start + SHINGLE])) for start in range(max(1, len(words) - SHINGLE + 1))}
+        if words
+        else set()
+    )
 
 
 def _unasked(questions: list[GoldQuestion], documents: list[Document]) -> list[str]:

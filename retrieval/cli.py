@@ -27,12 +27,11 @@ from retrieval.embedders import Embedder
 from retrieval.errors import EmbedderUnavailable, IndexMissing, UsageError
 from retrieval.evaluate import Query, document_of, evaluate, gold_queries, section_of, summarise
 from retrieval.files import write_atomically
-from retrieval.followups import Rewriter
 from retrieval.index import Index, SyncReport
 from retrieval.retrievers import NAMES, Hit, Method
 from retrieval.scaffold import create_pack
 from retrieval.settings import RetrievalSettings, read_settings
-from retrieval.wiring import build_embedder, index_retriever, usable_embedder
+from retrieval.wiring import build_embedder, domain_rewriter, index_retriever, subject_names, usable_embedder
 
 MOST_SHOWN = 10  # refused files and warnings printed; the rest is counted
 
@@ -59,9 +58,11 @@ def init(
 ) -> None:
     """Make a working pack from a folder of Markdown."""
     report = create_pack(name, source, read_settings().domains_dir, title, language)
-    output().print(f"Made {report.folder}: {report.documents} documents, {report.sections} sections, language {report.language}.")
+    output().print(
+        f"Made {report.folder}: {report.documents} documents, {report.sections} sections, language {report.language}."
+    )
     _print_reasons("Left out", report.refused)
-    output().print(f"Next: savia index sync --domain {name}, then savia ask --domain {name} \"...\"", soft_wrap=True)
+    output().print(f'Next: savia index sync --domain {name}, then savia ask --domain {name} "..."', soft_wrap=True)
 
 
 @domains_app.command("list")
@@ -96,7 +97,9 @@ def check_pack(name: Annotated[str, typer.Argument(help="The domain to check.")]
             output().print(f"[red]fault[/red]  {_plain(fault)}", soft_wrap=True)
         for note in report.notes:
             output().print(f"[yellow]note[/yellow]   {_plain(note)}", soft_wrap=True)
-        output().print(f"{report.documents} documents, {report.sections} sections, {report.questions} questions: {len(report.faults)} faults, {len(report.notes)} notes")
+        output().print(
+            f"{report.documents} documents, {report.sections} sections, {report.questions} questions: {len(report.faults)} faults, {len(report.notes)} notes"
+        )
     if report.faults:
         raise typer.Exit(1)
 
@@ -114,9 +117,9 @@ def sync_with_progress(index: Index, embedder: Embedder | None, fresh: bool = Fa
     """Sync (or rebuild) with a progress bar, then calibrate where no calibration fits the embedder yet."""
     with progress_bar() as progress:
         report = index.rebuild(embedder, progress) if fresh else index.sync(embedder, progress)
-    if embedder and report.state == "complete" and report.passages:
-        if read_calibration(index.folder, embedder.fingerprint).source == "default":
-            calibrate_index(index, embedder)
+    complete = report.state == "complete" and report.passages > 0
+    if embedder and complete and read_calibration(index.folder, embedder.fingerprint).source == "default":
+        calibrate_index(index, embedder)
     return report
 
 
@@ -161,7 +164,9 @@ def calibrate_command(domain: DomainOption = None, as_json: JsonOption = False) 
     view = index.view()
     embedder = usable_embedder(view, build_embedder(settings, _say))
     if embedder is None:
-        raise EmbedderUnavailable("There are no vectors to weigh against BM25 in this index.", "Run savia index sync first.")
+        raise EmbedderUnavailable(
+            "There are no vectors to weigh against BM25 in this index.", "Run savia index sync first."
+        )
     calibrate_index(index, embedder)
     _print_calibration(index, embedder.fingerprint, as_json)
 
@@ -198,7 +203,9 @@ def stats(domain: DomainOption = None, as_json: JsonOption = False) -> None:
         return
     for name, value in found.items():
         if name == "calibration":
-            value = f"dense weight {calibration['weight']} ({calibration['source']}, {calibration['questions']} questions)"
+            value = (
+                f"dense weight {calibration['weight']} ({calibration['source']}, {calibration['questions']} questions)"
+            )
         output().print(f"{name.replace('_', ' '):18} {_plain(str(value))}", soft_wrap=True)
 
 
@@ -219,13 +226,18 @@ def search(
     embedder = None if retriever == "bm25" else build_embedder(settings, _say)
     if view.state != "complete" and retriever != "bm25":
         _say(f"The index is {view.state}: vectors are still missing; run savia index sync.")
-    found = index_retriever(retriever, index, view, embedder, _method(fusion)).search(question, limit, parse_where(where))
+    names = subject_names(index.domain, view)
+    finder = index_retriever(retriever, index, view, embedder, _method(fusion), names=names)
+    found = finder.search(question, limit, parse_where(where))
     if as_json:
         print_json([_hit_record(hit) for hit in found])
         return
     for hit in found:
         scores = ", ".join(f"{name} {value:.3f}" for name, value in hit.scores.items())
-        output().print(f"[bold]{hit.rank}. {_plain(hit.passage.section_id)}[/bold]  {hit.score:.3f} ({scores})  {hit.document.path}:{hit.passage.start}-{hit.passage.end}", soft_wrap=True)
+        output().print(
+            f"[bold]{hit.rank}. {_plain(hit.passage.section_id)}[/bold]  {hit.score:.3f} ({scores})  {hit.document.path}:{hit.passage.start}-{hit.passage.end}",
+            soft_wrap=True,
+        )
         output().print(f"   {_plain(' '.join(hit.passage.text.split()))[:300]}", soft_wrap=True)
     if not found:
         output().print("Nothing found.")
@@ -235,7 +247,9 @@ def search(
 def evaluate_retrieval(
     domain: DomainOption = None,
     beir: Annotated[Path | None, typer.Option(help="A BEIR folder instead of a domain.")] = None,
-    retriever: Annotated[list[str] | None, typer.Option(help=f"Repeatable: {', '.join(NAMES)}. Default: bm25 and hybrid.")] = None,
+    retriever: Annotated[
+        list[str] | None, typer.Option(help=f"Repeatable: {', '.join(NAMES)}. Default: bm25 and hybrid.")
+    ] = None,
     split: Annotated[str, typer.Option(help="Gold questions asked: test, calibration or all.")] = "test",
     rows: Annotated[Path | None, typer.Option(help="Write one JSON line per query and retriever to this file.")] = None,
     fusion: Annotated[str, typer.Option(help="zscore or rrf (hybrid only).")] = "zscore",
@@ -243,18 +257,23 @@ def evaluate_retrieval(
 ) -> None:
     """Measure retrievers on a pack's gold questions (by section) or on a BEIR folder (by document)."""
     settings = read_settings(domain=domain)
-    names = retriever or ["bm25", "hybrid"]
-    for name in names:
+    chosen = retriever or ["bm25", "hybrid"]
+    for name in chosen:
         if name not in NAMES:
             raise UsageError(f"There is no retriever {name!r}.", f"Choose one of {', '.join(NAMES)}.")
-    embedder = None if names == ["bm25"] else build_embedder(settings, _say)
+    embedder = None if chosen == ["bm25"] else build_embedder(settings, _say)
     index, queries, unit = _beir_task(beir, settings, embedder) if beir else _gold_task(settings, split)
     view = index.view()
-    summaries, lines = [], []
-    for name in names:
+    names = subject_names(index.domain, view)
+    summaries: list[dict[str, Any]] = []
+    lines: list[str] = []
+    for name in chosen:
         with progress_bar() as progress:
             found = evaluate(
-                index_retriever(name, index, view, embedder, _method(fusion)), queries, unit, lambda done: progress("ask", done, len(queries))
+                index_retriever(name, index, view, embedder, _method(fusion), names=names),
+                queries,
+                unit,
+                lambda done: progress("ask", done, len(queries)),
             )
         summaries.append(summarise(name, found))
         lines.extend(json.dumps({"retriever": name, **asdict(row)}, ensure_ascii=False) for row in found)
@@ -263,7 +282,15 @@ def evaluate_retrieval(
     if as_json:
         print_json(summaries)
         return
-    table = [[s["retriever"], s["queries"], *(f"{v:.4f}" for v in s["metrics"].values()), *(f"{v:.1f}" for v in s["latency_ms"].values())] for s in summaries]
+    table = [
+        [
+            s["retriever"],
+            s["queries"],
+            *(f"{v:.4f}" for v in s["metrics"].values()),
+            *(f"{v:.1f}" for v in s["latency_ms"].values()),
+        ]
+        for s in summaries
+    ]
     _print_table(["retriever", "queries", *summaries[0]["metrics"], "p50 ms", "p95 ms"], table)
 
 
@@ -274,8 +301,11 @@ def _gold_task(settings: RetrievalSettings, split: str) -> tuple[Index, list[Que
     view = index.view()
     gold = [question for question in index.domain.questions() if split in ("all", question.split)]
     if not gold:
-        raise UsageError(f"The domain {index.domain.name} has no gold questions for the split {split}.", "Write questions.jsonl, or choose --split all.")
-    rewriter = Rewriter(view, index.domain.config.name_fields, index.domain.config.sections)
+        raise UsageError(
+            f"The domain {index.domain.name} has no gold questions for the split {split}.",
+            "Write questions.jsonl, or choose --split all.",
+        )
+    rewriter = domain_rewriter(index.domain, view)
 
     def rewrite(question: GoldQuestion) -> str:
         return rewriter.rewrite(question.question, question.history)
@@ -290,7 +320,11 @@ def _beir_task(folder: Path, settings: RetrievalSettings, embedder: Embedder | N
     index = Index(domain, settings)
     with progress_bar() as progress:
         report = index.sync(embedder, progress)
-    if embedder and report.state == "complete" and read_calibration(index.folder, embedder.fingerprint).source == "default":
+    if (
+        embedder
+        and report.state == "complete"
+        and read_calibration(index.folder, embedder.fingerprint).source == "default"
+    ):
         write_calibration(index.folder, calibrate_unlabelled(index.view(), embedder))
     names = document_names(domain)
     queries = [Query(name, text, data.qrels[name]) for name, text in data.queries.items() if name in data.qrels]
@@ -372,5 +406,3 @@ def _plain(text: str) -> str:
 
 def _say(text: str) -> None:
     errors().print(f"[yellow]Note:[/yellow] {_plain(text)}", soft_wrap=True)
-
-

@@ -1,36 +1,40 @@
-"""Whether the corpus answers a question at all: a logistic model over four signs of the search, calibrated on gold questions.
+"""Whether the corpus answers a question at all: a logistic model over five signs of the search, calibrated on gold questions.
 
     confidence = Confidence.fit(rows, answerable)      # or Confidence() where a pack has no gold
-    confidence.accepts(signs(view, question, hits))
+    confidence.accepts(signs(view, question, hits, rewriter))
 
-Signs: how much of the question's idf mass the best passages hold, the same for the best single passage, the best cosine, and
-the share that no document knows (a plant without an entry). Fitted by Newton's method with a small ridge penalty.
+Signs, all about the question's words other than names, weighted by idf: the share that one of the best passages says; the
+share that no document knows (a plant without an entry); whether the question names a document; the share that asks for a
+kind of section (the pack's aliases); and the best hit's score. Fitted by Newton's method with a small ridge penalty.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from retrieval.followups import Rewriter
 from retrieval.retrievers import Hit
 from retrieval.view import View
 
 TOP = 5  # hits that a person would read; what only lower ones hold does not count
 RIDGE = 1.0
 STEPS = 30
+REFUSAL_WEIGHT = 2.5  # a wrong answer to an unanswerable question costs this many wrong refusals when the cut is chosen
+SCORE_SCALE = 10.0  # brings the best hit's score, in deviations, to the size of the other signs
 
 Signs = NDArray[np.float64]
-SIGN_NAMES = ("covered_by_one", "covered_by_top", "cosine", "unknown")
+SIGN_NAMES = ("said", "unknown", "named", "asks", "strength")
 
 
 @dataclass(frozen=True, slots=True)
 class Confidence:
-    """`weights` are for the signs in `SIGN_NAMES` order, then the constant. The default was chosen by eye: half of what the
-    question says must be found, or the vectors must be close."""
+    """`weights` are for the signs in `SIGN_NAMES` order, then the constant. The default was chosen by eye: a fair part of what
+    the question says must be found, and little of it may be unknown."""
 
-    weights: tuple[float, ...] = (4.0, 2.0, 4.0, -3.0, -4.0)
+    weights: tuple[float, ...] = (3.0, -3.0, 1.0, 0.5, 0.3, -0.6)
     threshold: float = 0.5
 
     def probability(self, signs: Signs) -> float:
@@ -42,7 +46,7 @@ class Confidence:
 
     @classmethod
     def fit(cls, rows: Sequence[Signs], answerable: Sequence[bool]) -> "Confidence":
-        """Fit to labelled questions; the threshold gives answerable and unanswerable questions the same say."""
+        """Fit to labelled questions, both classes having the same say; the threshold then weighs the mistakes."""
         matrix = np.column_stack([np.array(rows), np.ones(len(rows))])
         labels = np.array(answerable, float)
         balance = np.where(labels > 0, len(labels) / (2 * labels.sum()), len(labels) / (2 * (1 - labels).sum()))
@@ -64,30 +68,31 @@ class Confidence:
         return cls(tuple(stored["weights"]), float(stored["threshold"]))
 
 
-def signs(view: View, question: str, hits: Sequence[Hit]) -> Signs:
-    """The four signs of a search; see the module's docstring."""
+def signs(view: View, question: str, hits: Sequence[Hit], rewriter: Rewriter) -> Signs:
+    """The five signs of a search; see the module's docstring."""
+    names = {term for name, _ in rewriter.names.find(question) for term in name.split()}
     terms = view.query_terms(question)
-    mass = {number: view.term_idf(number) for _, number in terms if number >= 0}
     unknown = sum(view.term_idf(-1) for _, number in terms if number < 0)
+    mass = {term: view.term_idf(number) for term, number in terms if number >= 0 and term not in names}
     total = sum(mass.values()) + unknown
-    held = [_terms_of(view, hit.row) for hit in hits[:TOP]]
-    shares = [sum(mass[number] for number in mass if number in terms_of) for terms_of in held]
-    together = sum(value for number, value in mass.items() if any(number in terms_of for terms_of in held))
-    cosine = max((hit.scores.get("dense", 0.0) for hit in hits[:TOP]), default=0.0)
-    if not total:
-        return np.array([0.0, 0.0, cosine, 1.0])
-    return np.array([max(shares, default=0.0) / total, together / total, cosine, unknown / total])
+    said = max((_mass_in(mass, view.analyzer.terms(hit.passage.embedded_text)) for hit in hits[:TOP]), default=0.0)
+    asks = _mass_in(mass, rewriter.asking_terms)
+    strength = hits[0].score / SCORE_SCALE if hits else 0.0
+    if not total:  # nothing but a name: "la ruda"
+        return np.array([1.0, 0.0, float(bool(names)), 0.0, strength])
+    return np.array([said / total, unknown / total, float(bool(names)), asks / total, strength])
 
 
-def _terms_of(view: View, row: int) -> set[int]:
-    start, end = view.counts.starts[row], view.counts.starts[row + 1]
-    return set(view.counts.terms[start:end].tolist())
+def _mass_in(mass: dict[str, float], terms: Collection[str]) -> float:
+    held = set(terms)
+    return sum(value for term, value in mass.items() if term in held)
 
 
 def _best_threshold(scores: NDArray[np.float64], labels: NDArray[np.float64]) -> float:
-    """The cut with the most questions decided right; the middle between its neighbours."""
+    """The cut with the least weighted mistakes; the middle between its neighbours."""
+    weights = np.where(labels > 0, 1.0, REFUSAL_WEIGHT)
     order = np.sort(np.unique(scores))
     cuts = np.concatenate([[order[0] - 0.01], (order[1:] + order[:-1]) / 2, [order[-1] + 0.01]])
-    right = [((scores >= cut) == (labels > 0)).mean() for cut in cuts]
+    right = [(weights * ((scores >= cut) == (labels > 0))).sum() for cut in cuts]
     best = np.flatnonzero(np.array(right) >= max(right) - 1e-12)
     return float(cuts[best[len(best) // 2]])

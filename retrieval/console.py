@@ -13,11 +13,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from retrieval.errors import UsageError
 
 DomainOption = Annotated[
-    str | None, typer.Option("--domain", "-d", help="The domain pack; default SAVIA_DOMAIN, else herbolaria.", show_default=False)
+    str | None,
+    typer.Option("--domain", "-d", help="The domain pack; default SAVIA_DOMAIN, else herbolaria.", show_default=False),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 WhereOption = Annotated[
-    list[str] | None, typer.Option("--where", help="field=value, repeatable: only documents with that front matter.", show_default=False)
+    list[str] | None,
+    typer.Option("--where", help="field=value, repeatable: only documents with that front matter.", show_default=False),
 ]
 
 _STAGES = {
@@ -56,7 +58,9 @@ def parse_where(conditions: list[str] | None) -> dict[str, str] | None:
     for condition in conditions or ():
         name, separator, value = condition.partition("=")
         if not separator or not name.strip() or not value.strip():
-            raise UsageError(f"--where {condition!r} is no condition.", "Write field=value, such as --where family=Lamiaceae.")
+            raise UsageError(
+                f"--where {condition!r} is no condition.", "Write field=value, such as --where family=Lamiaceae."
+            )
         found[name.strip()] = value.strip()
     return found or None
 
@@ -64,7 +68,13 @@ def parse_where(conditions: list[str] | None) -> dict[str, str] | None:
 @contextmanager
 def progress_bar() -> Iterator[Any]:
     """A `Progress` callback (stage, done, total) drawn on stderr with an estimate of the time left."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=errors(), transient=False) as progress:
         tasks: dict[str, Any] = {}
 

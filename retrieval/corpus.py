@@ -1,6 +1,6 @@
 """The files of a corpus: which are there, which changed, which are refused and why. No file can fail the run.
 
-    for file in scan(Path("data/domains/herbolaria/corpus")): ...
+for file in scan(Path("data/domains/herbolaria/corpus")): ...
 """
 
 import hashlib
@@ -72,7 +72,9 @@ def _scan_link(entry: "os.DirEntry[str]", path: str, root: Path) -> Iterator[Cor
 
 def _regular(location: Path, path: str, stat: os.stat_result) -> CorpusFile:
     if stat.st_size > MAX_FILE:
-        return CorpusFile(path, location, stat.st_size, stat.st_mtime_ns, f"larger than {MAX_FILE // 2**20} MiB; split it")
+        return CorpusFile(
+            path, location, stat.st_size, stat.st_mtime_ns, f"larger than {MAX_FILE // 2**20} MiB; split it"
+        )
     return CorpusFile(path, location, stat.st_size, stat.st_mtime_ns)
 
 

@@ -1,7 +1,7 @@
 """A domain pack: a folder that says who answers, in which language, from which documents; checked when loaded.
 
-    domain = load_domain("herbolaria", Path("data/domains"))
-    domain.config.title, domain.corpus, domain.questions()
+domain = load_domain("herbolaria", Path("data/domains"))
+domain.config.title, domain.corpus, domain.questions()
 """
 
 import difflib
@@ -19,7 +19,19 @@ from retrieval.errors import DomainInvalid, DomainNotFound, UsageError
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 _LANGUAGE = re.compile(r"[a-z]{2,3}")
 
-Role = Literal["definition", "names", "description", "uses", "preparation", "history", "chemistry", "evidence", "safety", "culture", "place"]
+Role = Literal[
+    "definition",
+    "names",
+    "description",
+    "uses",
+    "preparation",
+    "history",
+    "chemistry",
+    "evidence",
+    "safety",
+    "culture",
+    "place",
+]
 Split = Literal["calibration", "test"]
 Kind = Literal["direct", "other_words", "misspelled", "follow_up", "several", "near_miss", "off_topic"]
 Text = Annotated[str, Field(min_length=1)]
@@ -130,7 +142,9 @@ def list_domains(domains_dir: Path) -> list[str]:
 def check_name(name: str) -> str:
     """A name safe to use as a folder. Raises `UsageError`."""
     if not _NAME.fullmatch(name):
-        raise UsageError(f"{name!r} is no domain name.", "Use lower-case letters, digits and hyphens, such as my-notes.")
+        raise UsageError(
+            f"{name!r} is no domain name.", "Use lower-case letters, digits and hyphens, such as my-notes."
+        )
     return name
 
 
@@ -143,7 +157,9 @@ def load_domain(name: str, domains_dir: Path) -> Domain:
         near = difflib.get_close_matches(name, known, 1)
         there = f" There are: {', '.join(known)}." if known else f" {domains_dir} holds no pack."
         guess = f" Did you mean {near[0]}?" if near else ""
-        raise DomainNotFound(f"There is no domain {name!r}.{guess}{there}", f"Make one: savia init {name} --from FOLDER")
+        raise DomainNotFound(
+            f"There is no domain {name!r}.{guess}{there}", f"Make one: savia init {name} --from FOLDER"
+        )
     return Domain(name, path.parent, read_config(path))
 
 
@@ -153,12 +169,16 @@ def read_config(path: Path) -> DomainConfig:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise DomainInvalid(f"{path} is no valid YAML:", [" ".join(str(error).split())], "Correct the file.") from error
     if not isinstance(loaded, dict):
-        raise DomainInvalid(f"{path} is not a valid pack:", ["the file holds no mapping of settings"], "Correct the file.")
+        raise DomainInvalid(
+            f"{path} is not a valid pack:", ["the file holds no mapping of settings"], "Correct the file."
+        )
     try:
         return DomainConfig.model_validate(loaded)
     except ValidationError as error:
         faults = [_fault(fault) for fault in error.errors()]
-        raise DomainInvalid(f"{path} is not a valid pack:", faults, "Correct the file; savia domains check shows it again.") from error
+        raise DomainInvalid(
+            f"{path} is not a valid pack:", faults, "Correct the file; savia domains check shows it again."
+        ) from error
 
 
 def _fault(fault: Any) -> str:

@@ -1,7 +1,7 @@
 """Texts to unit vectors: the packaged MiniLM through onnxruntime, or any sentence-transformers model.
 
-    embedder = load_embedder("packaged", Path("models"))
-    embedder.embed_query("¿Para qué sirve la sábila?").shape      # (384,), float32, length 1
+embedder = load_embedder("packaged", Path("models"))
+embedder.embed_query("¿Para qué sirve la sábila?").shape      # (384,), float32, length 1
 """
 
 import hashlib

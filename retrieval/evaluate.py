@@ -1,7 +1,7 @@
 """How well retrievers find what they should: a pack's gold questions by section, a BEIR folder by document.
 
-    rows = evaluate(retriever, questions, unit=section_of)
-    summarise("hybrid", rows)["metrics"]["ndcg@10"]
+rows = evaluate(retriever, questions, unit=section_of)
+summarise("hybrid", rows)["metrics"]["ndcg@10"]
 """
 
 import time
@@ -42,7 +42,10 @@ class Row:
 
 
 def evaluate(
-    retriever: Retriever, queries: Iterable[Query], unit: Callable[[Hit], str], progress: Callable[[int], None] | None = None
+    retriever: Retriever,
+    queries: Iterable[Query],
+    unit: Callable[[Hit], str],
+    progress: Callable[[int], None] | None = None,
 ) -> list[Row]:
     """Ask every query; a unit ranks where its best passage does."""
     rows = []
@@ -58,7 +61,9 @@ def evaluate(
     return rows
 
 
-def gold_queries(questions: Sequence[GoldQuestion], rewrite: Callable[[GoldQuestion], str] | None = None) -> list[Query]:
+def gold_queries(
+    questions: Sequence[GoldQuestion], rewrite: Callable[[GoldQuestion], str] | None = None
+) -> list[Query]:
     """The answerable questions of a pack; `rewrite` turns a follow-up with its history into a question of its own."""
     return [
         Query(gold.id, rewrite(gold) if rewrite else gold.question, dict.fromkeys(gold.relevant, 1), gold.kind)

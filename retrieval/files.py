@@ -1,6 +1,6 @@
 """Writing files so that a reader sees the old content or the new one, never a half.
 
-    write_atomically(path, b"...")
+write_atomically(path, b"...")
 """
 
 import json

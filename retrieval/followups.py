@@ -26,7 +26,9 @@ _CUES = {
         r"^\W*(y|pero|entonces|o sea|tambien|e)\b|\b(eso|esa|ese|esos|esas|este|esta|ello|ella|ellos|ellas|lo|mismo|misma|su|sus)\b"
         r"|\b\w{3,}(selo|sela|melo|mela|telo|tela|arlo|arla|erlo|erla|irlo|irla)\b|\bse (la|lo|las|los)\b|\bme (la|lo|las|los)\b"
     ),
-    "en": re.compile(r"^\W*(and|but|so|also|what about|how about)\b|\b(it|its|they|them|their|this|that|these|those|he|she)\b"),
+    "en": re.compile(
+        r"^\W*(and|but|so|also|what about|how about)\b|\b(it|its|they|them|their|this|that|these|those|he|she)\b"
+    ),
 }
 
 
@@ -66,9 +68,7 @@ class Names:
         """The words of `text` that name something, as they were written."""
         named = {term for name, _ in self.find(text) for term in name.split()}
         words = re.findall(r"\w+", text)
-        return " ".join(
-            word for word in words if named & {term for term, _ in self._view.query_terms(word)}
-        )
+        return " ".join(word for word in words if named & {term for term, _ in self._view.query_terms(word)})
 
 
 class Rewriter:
@@ -77,8 +77,9 @@ class Rewriter:
     def __init__(self, view: View, name_fields: Sequence[str], sections: Mapping[str, SectionRule]) -> None:
         self._view = view
         aliases = " ".join(alias for rule in sections.values() for alias in rule.aliases)
+        self.asking_terms = frozenset(view.analyzer.terms(aliases))
         # A word that asks about a section ("daño", "aire libre") names no subject even where a document has that title.
-        self.names = Names(view, name_fields, frozenset(view.analyzer.terms(aliases)))
+        self.names = Names(view, name_fields, self.asking_terms)
 
     def rewrite(self, question: str, history: Sequence[Turn]) -> str:
         """The question as it can be searched for; unchanged when it stands alone."""

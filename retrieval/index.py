@@ -106,7 +106,8 @@ class Index:
             return open_view(self.folder)
         except IndexMissing as error:
             raise IndexMissing(
-                f"The domain {self.domain.name} has no index yet.", f"Build it: savia index sync --domain {self.domain.name}"
+                f"The domain {self.domain.name} has no index yet.",
+                f"Build it: savia index sync --domain {self.domain.name}",
             ) from error
 
     def store(self, view: View) -> PassageStore:
@@ -181,7 +182,12 @@ class Index:
         return min(self.settings.passage_tokens, embedder.max_tokens) if embedder else self.settings.passage_tokens
 
     def _sync(
-        self, embedder: Embedder | None, progress: Progress, checkpoint: Checkpoint, view: View | None, fresh: bool = False
+        self,
+        embedder: Embedder | None,
+        progress: Progress,
+        checkpoint: Checkpoint,
+        view: View | None,
+        fresh: bool = False,
     ) -> SyncReport:
         started = time.monotonic()
         stats = {} if fresh else _read_stats(self.folder)
@@ -271,8 +277,11 @@ class Index:
             else:
                 read.append(file)
         keep = np.array(
-            [row for row in range(len(view.documents)) if view.document(row).path in kept] if view is not None and (read or len(kept) != len(view.documents)) else
-            (np.arange(len(view.documents)) if view is not None else []), np.int64)
+            [row for row in range(len(view.documents)) if view.document(row).path in kept]
+            if view is not None and (read or len(kept) != len(view.documents))
+            else (np.arange(len(view.documents)) if view is not None else []),
+            np.int64,
+        )
         indexed = {path for path, entry in known.items() if "refused" not in entry}
         changed = sum(file.path in indexed for file in read)
         counts = {
@@ -313,7 +322,9 @@ class Index:
             for start in range(0, len(plan.read), PARSE_BATCH):
                 progress("read", start, len(plan.read))
                 documents = list(_parse(plan.read[start : start + PARSE_BATCH], plan.files))
-                for document, passages in zip(documents, split_documents(documents, counter, self._cap(embedder)), strict=True):
+                for document, passages in zip(
+                    documents, split_documents(documents, counter, self._cap(embedder)), strict=True
+                ):
                     headings = {section.id: section.heading_path for section in document.sections}
                     aliases = [" ".join(_aliases(self.domain, headings[p.section_id])) for p in passages]
                     writer.add(document, passages, _other_names(self.domain, document), aliases)
@@ -343,7 +354,13 @@ class Index:
         return len(rows)
 
     def _add_rows(
-        self, view: View, pool: VectorPool, store: PassageStore, ready: NDArray[np.uint64], progress: Progress, checkpoint: Checkpoint
+        self,
+        view: View,
+        pool: VectorPool,
+        store: PassageStore,
+        ready: NDArray[np.uint64],
+        progress: Progress,
+        checkpoint: Checkpoint,
     ) -> None:
         rows = np.flatnonzero(~np.isin(np.asarray(view.ids), ready))
         vectors = pool.vectors()
@@ -362,7 +379,9 @@ class Index:
             )
         progress("add", len(rows), len(rows))
 
-    def _delete_rows(self, store: PassageStore, stale: NDArray[np.uint64], progress: Progress, checkpoint: Checkpoint) -> None:
+    def _delete_rows(
+        self, store: PassageStore, stale: NDArray[np.uint64], progress: Progress, checkpoint: Checkpoint
+    ) -> None:
         names = [f"{int(number):016x}" for number in stale]
         for start in range(0, len(names), ADD_BATCH):
             progress("delete", start, len(names))
@@ -492,7 +511,7 @@ def _view_faults(view: View) -> list[str]:
     """Passages whose text is not what their span says are found by comparing lengths; cheap and complete enough."""
     if len(view.texts) != len(view) or len(view.ids) != len(view):
         return ["the view's files disagree about the number of passages"]
-    if not view.state == "lexical" and len(view) and int(view.vector_rows.max()) >= view.meta["pool"]["rows"]:
+    if view.state != "lexical" and len(view) and int(view.vector_rows.max()) >= view.meta["pool"]["rows"]:
         return ["the view points beyond the end of the vector pool"]
     return []
 

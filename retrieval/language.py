@@ -1,6 +1,6 @@
 """Which language a text is in, by its stop words; good enough to choose a stemmer.
 
-    detect_language("Para qué se usa la ruda en las limpias")       # 'es'
+detect_language("Para qué se usa la ruda en las limpias")       # 'es'
 """
 
 import re

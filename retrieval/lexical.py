@@ -178,7 +178,9 @@ class Vocabulary:
 
     def count(self, texts: Iterable[list[str]]) -> TermCounts:
         """Count the terms of each text, numbering those not seen before."""
-        starts, terms, counts = [0], [], []
+        starts = [0]
+        terms: list[int] = []
+        counts: list[int] = []
         for found in texts:
             tally = Counter(found)
             terms.extend(self.number(term) for term in tally)

@@ -1,7 +1,7 @@
 """One writer at a time: two writing processes corrupt Chroma silently, so the second one is refused with the first one's name.
 
-    with writer_lock(index, "savia index sync"):
-        ...
+with writer_lock(index, "savia index sync"):
+    ...
 """
 
 import json
@@ -33,7 +33,8 @@ def writer_lock(index: Path, command: str) -> Iterator[None]:
             lock.acquire()
         except Timeout as error:
             raise IndexLocked(
-                f"The index at {index} is being written by {_holder(index)}.", "Wait until it ends, then run this again."
+                f"The index at {index} is being written by {_holder(index)}.",
+                "Wait until it ends, then run this again.",
             ) from error
     try:
         owner = {

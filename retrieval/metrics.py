@@ -1,6 +1,6 @@
 """Retrieval measures of one ranking, as trec_eval defines them; averages are folds over the per-query rows.
 
-    measure(["d2", "d1"], {"d1": 1}, "mrr@10")        # 1/2
+measure(["d2", "d1"], {"d1": 1}, "mrr@10")        # 1/2
 """
 
 import math

@@ -1,6 +1,6 @@
 """The packaged embedder as an int8 ONNX file: exported once, cached under the hash of its weights, checked for fidelity.
 
-    ensure_exported(packaged_folder(), Path("models/embedder"))      # -> models/embedder/model-53aa51172d14-2.onnx
+ensure_exported(packaged_folder(), Path("models/embedder"))      # -> models/embedder/model-53aa51172d14-2.onnx
 """
 
 import logging
@@ -110,7 +110,9 @@ def _export(source: Path, target: Path) -> None:
             level = root.level
             root.setLevel(logging.ERROR)  # quantize_dynamic recommends pre-processing through the root logger
             try:
-                quantize_dynamic(str(full), str(small), weight_type=QuantType.QInt8, per_channel=True, reduce_range=True)
+                quantize_dynamic(
+                    str(full), str(small), weight_type=QuantType.QInt8, per_channel=True, reduce_range=True
+                )
             finally:
                 root.setLevel(level)
         _check_fidelity(full, small)
@@ -136,7 +138,7 @@ def _pooled_model(source: Path) -> tuple[Any, Any, Any]:
     from transformers import BertModel
 
     verbosity = transformers.logging.get_verbosity()
-    transformers.logging.set_verbosity_error()
+    transformers.logging.set_verbosity(logging.ERROR)
     try:
         bert = BertModel.from_pretrained(
             str(source), attn_implementation="eager", dtype=torch.float32, add_pooling_layer=False, use_safetensors=True
@@ -168,7 +170,9 @@ def _check_fidelity(full: Path, small: Path) -> None:
     tokenizer = PackagedTokenizer()
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
-    sessions = [onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"]) for path in (full, small)]
+    sessions = [
+        onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"]) for path in (full, small)
+    ]
     for text in _PROBES:
         ids = np.array(tokenizer.token_ids([text], 256), np.int64)
         inputs = {"input_ids": ids, "attention_mask": np.ones_like(ids)}

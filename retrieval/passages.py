@@ -71,9 +71,7 @@ def split_documents(documents: Sequence[Document], counter: TokenCounter, cap: i
     if cap < 2 * LEAST_BUDGET + SPECIAL_TOKENS:
         raise ValueError(f"a cap of {cap} tokens is too small; use {2 * LEAST_BUDGET + SPECIAL_TOKENS} or more")
     starts = counter.token_starts([document.text for document in documents])
-    return [
-        _Splitter(document, found, counter, cap).split() for document, found in zip(documents, starts, strict=True)
-    ]
+    return [_Splitter(document, found, counter, cap).split() for document, found in zip(documents, starts, strict=True)]
 
 
 def split_document(document: Document, counter: TokenCounter, cap: int) -> list[Passage]:
@@ -108,7 +106,11 @@ class _Splitter:
             return
         context, used = self._context(section)
         budget = self.cap - SPECIAL_TOKENS - used
-        atoms = [atom for start, end, block in _covering(section, self.text) for atom in self._atoms(start, end, block, budget)]
+        atoms = [
+            atom
+            for start, end, block in _covering(section, self.text)
+            for atom in self._atoms(start, end, block, budget)
+        ]
         for ordinal, run in enumerate(self._pack(atoms, budget)):
             yield self._passage(section, ordinal, context, run)
 
@@ -175,7 +177,7 @@ class _Splitter:
         room = self._room(atom, budget)
         if self._count(atom.start, atom.end) <= room:
             return [atom]
-        pieces = []
+        pieces: list[tuple[int, int]] = []
         for a, b in self._sentences(atom) or [(atom.start, atom.end)]:
             pieces.extend(self._windows(a, b, room))
         return [_Atom(a, b, atom.lead, atom.tail) for a, b in pieces]

@@ -1,6 +1,6 @@
 """`savia init`: a working pack from any folder of Markdown.
 
-    report = create_pack("my-notes", Path("~/notes"), Path("data/domains"))
+report = create_pack("my-notes", Path("~/notes"), Path("data/domains"))
 """
 
 import shutil
@@ -69,14 +69,19 @@ def create_pack(name: str, source: Path, domains_dir: Path, title: str = "", lan
             documents, refused = _copy_corpus(source, draft / "corpus")
             if not documents:
                 reasons = "; ".join(f"{path}: {reason}" for path, reason in list(refused.items())[:3])
-                raise UsageError(f"{source} holds no readable Markdown file{f' ({reasons})' if reasons else ''}.", "Give another folder.")
+                raise UsageError(
+                    f"{source} holds no readable Markdown file{f' ({reasons})' if reasons else ''}.",
+                    "Give another folder.",
+                )
             language = language or detect_language_of(document.text for document in documents)
             title = title or name.replace("-", " ").capitalize()
             headings = _headings(documents)
             _write_config(draft, title, language, documents, headings)
             read_config(draft / "domain.yaml")
             draft.rename(target)
-    return PackReport(target, language, len(documents), sum(len(d.sections) for d in documents), refused, dict(headings))
+    return PackReport(
+        target, language, len(documents), sum(len(d.sections) for d in documents), refused, dict(headings)
+    )
 
 
 def _copy_corpus(source: Path, target: Path) -> tuple[list[Document], dict[str, str]]:
@@ -98,7 +103,9 @@ def _copy_corpus(source: Path, target: Path) -> tuple[list[Document], dict[str, 
 
 def _headings(documents: list[Document]) -> Counter[str]:
     """Headings that several documents share, most frequent first."""
-    counted = Counter(heading for d in documents for heading in {s.heading_path[-1] for s in d.sections if s.heading_path})
+    counted = Counter(
+        heading for d in documents for heading in {s.heading_path[-1] for s in d.sections if s.heading_path}
+    )
     return Counter({heading: n for heading, n in counted.most_common(MOST_HEADINGS) if n >= LEAST_SHARED})
 
 
@@ -116,8 +123,16 @@ def _write_config(folder: Path, title: str, language: str, documents: list[Docum
         "sections": {heading: {"aliases": []} for heading in headings},
     }
     _write_yaml(folder / "domain.yaml", config, _DOMAIN_COMMENT)
-    templates = {"sections": {heading: {"questions": [words["section"].format(heading=heading, title="{title}")]} for heading in headings}}
-    _write_yaml(folder / "templates.yaml", {"default": {"questions": [words["what"].replace("{title}", "{title}")]}, **templates}, _TEMPLATE_COMMENT)
+    templates = {
+        "sections": {
+            heading: {"questions": [words["section"].format(heading=heading, title="{title}")]} for heading in headings
+        }
+    }
+    _write_yaml(
+        folder / "templates.yaml",
+        {"default": {"questions": [words["what"].replace("{title}", "{title}")]}, **templates},
+        _TEMPLATE_COMMENT,
+    )
 
 
 def _samples(words: dict[str, str], documents: list[Document], headings: Counter[str]) -> list[str]:

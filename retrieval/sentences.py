@@ -1,15 +1,60 @@
 """Sentence boundaries as exact spans, for Spanish and English prose and for Markdown lists.
 
-    [text[start:end] for start, end in sentence_spans("Es amarga. ¿Y tóxica? Sí.")]
-    # ['Es amarga.', '¿Y tóxica?', 'Sí.']
+[text[start:end] for start, end in sentence_spans("Es amarga. ¿Y tóxica? Sí.")]
+# ['Es amarga.', '¿Y tóxica?', 'Sí.']
 """
 
 import re
 
 # A full stop after one of these ends no sentence. Single letters are initials or a botanist's abbreviation (Aloe vera L.).
 _ABBREVIATIONS = frozenset(
-    "dr dra sr sra srta prof ing lic etc ej fig figs cf vs aprox núm no vol pág págs p pp cap spp sp ssp subsp var syn ca "
-    "mr mrs ms st inc ltd jr approx eg ie e.g i.e al ed eds".split()
+    [
+        "dr",
+        "dra",
+        "sr",
+        "sra",
+        "srta",
+        "prof",
+        "ing",
+        "lic",
+        "etc",
+        "ej",
+        "fig",
+        "figs",
+        "cf",
+        "vs",
+        "aprox",
+        "núm",
+        "no",
+        "vol",
+        "pág",
+        "págs",
+        "p",
+        "pp",
+        "cap",
+        "spp",
+        "sp",
+        "ssp",
+        "subsp",
+        "var",
+        "syn",
+        "ca",
+        "mr",
+        "mrs",
+        "ms",
+        "st",
+        "inc",
+        "ltd",
+        "jr",
+        "approx",
+        "eg",
+        "ie",
+        "e.g",
+        "i.e",
+        "al",
+        "ed",
+        "eds",
+    ]
 )
 _END = re.compile(r"[.!?…]+[)\]»”\"'*_]*(?=\s|\Z)")
 _LAST_WORD = re.compile(r"([\w.]+)\.+$")

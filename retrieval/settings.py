@@ -1,6 +1,6 @@
 """Settings of the ground floor, read once at the edge from the environment (`SAVIA_...`) and handed down.
 
-    settings = RetrievalSettings()          # SAVIA_DOMAIN, SAVIA_EMBEDDER, ... or a .env file
+settings = RetrievalSettings()          # SAVIA_DOMAIN, SAVIA_EMBEDDER, ... or a .env file
 """
 
 from pathlib import Path
@@ -57,4 +57,6 @@ def read_settings(**given: Any) -> RetrievalSettings:
             f"SAVIA_{'_'.join(str(part) for part in fault['loc']).upper()}={fault.get('input')!r}: {fault['msg']}"
             for fault in error.errors()
         )
-        raise SettingsError(f"A setting cannot be read: {faults}.", "Correct the environment variable or .env file.") from error
+        raise SettingsError(
+            f"A setting cannot be read: {faults}.", "Correct the environment variable or .env file."
+        ) from error

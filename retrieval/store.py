@@ -48,7 +48,9 @@ class ChromaStore:
 
     @classmethod
     def embedded(cls, folder: Path, collection: str) -> "ChromaStore":
-        return cls._open(lambda chroma, settings: chroma.PersistentClient(str(folder), settings=settings), collection, str(folder))
+        return cls._open(
+            lambda chroma, settings: chroma.PersistentClient(str(folder), settings=settings), collection, str(folder)
+        )
 
     @classmethod
     def server(cls, url: str, collection: str) -> "ChromaStore":

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,7 @@ FORMAT = 1  # raise when the files change: older views are rebuilt
 
 State = Literal["lexical", "partial", "complete"]
 Scores = NDArray[np.float32]
+Number = TypeVar("Number", bound=np.generic)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +71,7 @@ class Blob:
     def __init__(self, folder: Path, name: str) -> None:
         self.offsets: NDArray[np.int64] = np.load(folder / f"{name}.npy")
         path = folder / f"{name}.bin"
-        self.data: NDArray[np.uint8] = (
-            np.memmap(path, np.uint8, "r") if path.stat().st_size else np.zeros(0, np.uint8)
-        )
+        self.data: NDArray[np.uint8] = np.memmap(path, np.uint8, "r") if path.stat().st_size else np.zeros(0, np.uint8)
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -108,27 +107,27 @@ class View:
 
     @cached_property
     def ids(self) -> NDArray[np.uint64]:
-        return self._load("ids")
+        return self._load("ids", np.uint64)
 
     @cached_property
     def keys(self) -> NDArray[np.uint64]:
-        return self._load("keys")
+        return self._load("keys", np.uint64)
 
     @cached_property
     def document_rows(self) -> NDArray[np.int32]:
-        return self._load("documents_of")
+        return self._load("documents_of", np.int32)
 
     @cached_property
     def section_rows(self) -> NDArray[np.int32]:
-        return self._load("sections_of")
+        return self._load("sections_of", np.int32)
 
     @cached_property
     def spans(self) -> NDArray[np.int64]:
-        return self._load("spans")
+        return self._load("spans", np.int64)
 
     @cached_property
     def vector_rows(self) -> NDArray[np.int32]:
-        return self._load("vector_rows")
+        return self._load("vector_rows", np.int32)
 
     @cached_property
     def texts(self) -> Blob:
@@ -144,11 +143,17 @@ class View:
 
     @cached_property
     def counts(self) -> TermCounts:
-        return TermCounts(self._load("counts_starts"), self._load("counts_terms"), self._load("counts"))
+        return TermCounts(
+            self._load("counts_starts", np.int64), self._load("counts_terms", np.int32), self._load("counts", np.uint16)
+        )
 
     @cached_property
     def postings(self) -> Postings:
-        return Postings(self._load("postings_starts"), self._load("postings_rows"), self._load("postings_scores"))
+        return Postings(
+            self._load("postings_starts", np.int64),
+            self._load("postings_rows", np.int32),
+            self._load("postings_scores", np.float32),
+        )
 
     @cached_property
     def moments(self) -> Moments:
@@ -162,7 +167,9 @@ class View:
     @cached_property
     def speller(self) -> Speller:
         frequency = np.diff(self.postings.starts)
-        return Speller([term for term, df in zip(self.vocabulary.terms, frequency, strict=True) if df], self.analyzer.language)
+        return Speller(
+            [term for term, df in zip(self.vocabulary.terms, frequency, strict=True) if df], self.analyzer.language
+        )
 
     @cached_property
     def files(self) -> dict[str, dict[str, str]]:
@@ -185,8 +192,10 @@ class View:
         pool = self.meta["pool"]
         return map_vectors(self.folder.parent.parent / "vectors" / pool["file"], pool["rows"], pool["dimension"])
 
-    def _load(self, name: str) -> Any:
-        return np.load(self.folder / f"{name}.npy", mmap_mode="r")
+    def _load(self, name: str, dtype: type[Number]) -> NDArray[Number]:
+        array: NDArray[Number] = np.load(self.folder / f"{name}.npy", mmap_mode="r")
+        assert array.dtype == dtype
+        return array
 
     def _document(self, index: int) -> DocumentInfo:
         raw = json.loads(self.documents[index])
@@ -311,5 +320,7 @@ def open_view(index: Path) -> View:
         except FileNotFoundError:
             continue
         except (ValueError, KeyError) as error:
-            raise IndexDamaged(f"The view {name} of the index at {index} cannot be read ({error}).", "Run: savia index rebuild") from error
+            raise IndexDamaged(
+                f"The view {name} of the index at {index} cannot be read ({error}).", "Run: savia index rebuild"
+            ) from error
     raise IndexDamaged(f"The index at {index} names a view that does not exist ({name}).", "Run: savia index rebuild")

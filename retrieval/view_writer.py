@@ -40,7 +40,9 @@ class ViewWriter:
         self._vocabulary = Vocabulary()
         self._kept: list[tuple[NDArray[Any], ...]] = []
         self._counts: list[TermCounts] = []
-        self._columns: dict[str, list[Any]] = {name: [] for name in ("ids", "keys", "documents_of", "sections_of", "spans")}
+        self._columns: dict[str, list[Any]] = {
+            name: [] for name in ("ids", "keys", "documents_of", "sections_of", "spans")
+        }
         self._texts = _BlobWriter(self.folder, "texts")
         self._documents = _BlobWriter(self.folder, "documents")
 
@@ -86,7 +88,11 @@ class ViewWriter:
         self._documents.add(json.dumps(_document_record(document)).encode())
 
     def finish(
-        self, files: Mapping[str, Mapping[str, str]], filter_fields: Sequence[str], pool: VectorPool | None, ready: NDArray[np.uint64] | None
+        self,
+        files: Mapping[str, Mapping[str, str]],
+        filter_fields: Sequence[str],
+        pool: VectorPool | None,
+        ready: NDArray[np.uint64] | None,
     ) -> Path:
         """Write everything else. `ready` limits vectors to these passage ids (those that Chroma holds); None: no limit."""
         columns = {name: _joined(name, parts) for name, parts in self._columns.items()}
@@ -95,7 +101,11 @@ class ViewWriter:
         for name, values in columns.items():
             np.save(self.folder / f"{name}.npy", values)
         counts = _joined_counts(self._counts)
-        for name, values in (("counts_starts", counts.starts), ("counts_terms", counts.terms), ("counts", counts.counts)):
+        for name, values in (
+            ("counts_starts", counts.starts),
+            ("counts_terms", counts.terms),
+            ("counts", counts.counts),
+        ):
             np.save(self.folder / f"{name}.npy", values)
         postings = build_postings(counts, len(self._vocabulary.terms))
         for name, values in (("starts", postings.starts), ("rows", postings.rows), ("scores", postings.scores)):
@@ -149,7 +159,11 @@ def write_meta(folder: Path, meta: Mapping[str, Any], vector_rows: NDArray[np.in
     """The view's description, written last: a folder without it is not a view."""
     missing = int((vector_rows < 0).sum())
     state = "complete" if not missing and pool is not None else "lexical" if missing == len(vector_rows) else "partial"
-    where = {"file": pool.path.name, "rows": len(pool), "dimension": pool.dimension} if pool else {"file": "", "rows": 0, "dimension": 0}
+    where = (
+        {"file": pool.path.name, "rows": len(pool), "dimension": pool.dimension}
+        if pool
+        else {"file": "", "rows": 0, "dimension": 0}
+    )
     sync_folder(folder)
     write_json(folder / "view.json", {**meta, "state": state, "vectors_missing": missing, "pool": where})
 

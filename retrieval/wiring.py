@@ -1,14 +1,16 @@
 """Settings to objects, as far as the ground floor goes: embedder, index, retriever.
 
-    embedder = build_embedder(settings)
-    retriever = index_retriever("hybrid", Index(domain, settings), view, embedder)
+embedder = build_embedder(settings)
+retriever = index_retriever("hybrid", Index(domain, settings), view, embedder)
 """
 
 from collections.abc import Callable
 
 from retrieval.calibrate import read_calibration
+from retrieval.domain import Domain
 from retrieval.embedders import Embedder, load_embedder
 from retrieval.errors import EmbedderUnavailable, IndexDamaged
+from retrieval.followups import Names, Rewriter
 from retrieval.index import Index
 from retrieval.lock import is_being_written
 from retrieval.retrievers import Engine, Fusion, Method, Retriever, build_retriever
@@ -40,9 +42,15 @@ def usable_embedder(view: View, embedder: Embedder | None) -> Embedder | None:
 
 
 def index_retriever(
-    name: str, index: Index, view: View, embedder: Embedder | None, method: Method = "zscore", engine: Engine = "exact"
+    name: str,
+    index: Index,
+    view: View,
+    embedder: Embedder | None,
+    method: Method = "zscore",
+    engine: Engine = "exact",
+    names: Names | None = None,
 ) -> Retriever:
-    """A retriever over an index with its stored fusion weight.
+    """A retriever over an index with its stored fusion weight; `names` are the pack's, where its documents have any.
 
     Chroma serves `dense` (and hybrid where `engine` is dense) unless a sync is writing to it just now: the scan serves then.
     """
@@ -50,9 +58,19 @@ def index_retriever(
     fusion = Fusion(read_calibration(index.folder, embedder.fingerprint if embedder else "").weight, method)
     scanning = "exact" if name == "dense" else name
     if embedder is None or not (name == "dense" or engine == "dense") or is_being_written(index.folder):
-        return build_retriever(scanning, view, embedder, fusion)
+        return build_retriever(scanning, view, embedder, fusion, names=names)
     try:
-        return build_retriever(name, view, embedder, fusion, lambda: index.store(view), engine)
+        return build_retriever(name, view, embedder, fusion, lambda: index.store(view), engine, names)
     except IndexDamaged:
         # A question is worth more than the engine it is answered by; `index verify` names the damage.
-        return build_retriever(scanning, view, embedder, fusion)
+        return build_retriever(scanning, view, embedder, fusion, names=names)
+
+
+def domain_rewriter(domain: Domain, view: View) -> Rewriter:
+    """Follow-up questions and names of a domain."""
+    return Rewriter(view, domain.config.name_fields, domain.config.sections)
+
+
+def subject_names(domain: Domain, view: View) -> Names | None:
+    """The names for the subject bonus: only where the pack declares what its documents' subjects are called."""
+    return domain_rewriter(domain, view).names if domain.config.name_fields else None

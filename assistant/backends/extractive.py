@@ -86,7 +86,9 @@ class ExtractiveBackend:
         named = self._names.find(question)
         name_terms = {term for name, _ in named for term in name.split()}
         subjects = {self._view.document(number).id for _, documents in named for number in documents}
-        weights = {t: self._view.term_idf(n) for t, n in self._view.query_terms(question) if n >= 0 and t not in name_terms}
+        weights = {
+            t: self._view.term_idf(n) for t, n in self._view.query_terms(question) if n >= 0 and t not in name_terms
+        }
         total = sum(weights.values()) or 1.0
         meaning = self._meaning(question, sentences)
         best_score, low = sources[0].score, sources[-1].score

@@ -1,6 +1,6 @@
 """Replays given replies, piece by piece: for tests and for work on the page, as a shipped part of the product.
 
-    ScriptedBackend(["Se usa en quemaduras leves [1]."]).stream(messages, Options())
+ScriptedBackend(["Se usa en quemaduras leves [1]."]).stream(messages, Options())
 """
 
 import re

@@ -1,0 +1,62 @@
+"""Fixtures that several test modules share: where the third-party data lie, a pack on disk, the packaged embedder."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from retrieval.embedders import Embedder, load_embedder
+from retrieval.settings import RetrievalSettings
+from tests.fakes import PACK
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A developer's own SAVIA_... variables must not change what is tested."""
+    for name in list(os.environ):
+        if name.startswith("SAVIA_") and name != "SAVIA_DATASETS":
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def datasets() -> Path:
+    """The folder of third-party data; see docs/datasets.md."""
+    folder = (ROOT / os.environ.get("SAVIA_DATASETS", "../shared/datasets")).resolve()
+    if not folder.is_dir():
+        pytest.skip(f"third-party data not found at {folder}; set SAVIA_DATASETS (docs/datasets.md)")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def embedder() -> Embedder:
+    """The packaged MiniLM; exported once into the repository's models/ folder."""
+    return load_embedder("packaged", ROOT / "models")
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> RetrievalSettings:
+    """Settings whose home is an empty temporary folder."""
+    return RetrievalSettings(home=tmp_path, embedder="none")
+
+
+WritePack = Callable[..., Path]
+
+
+@pytest.fixture
+def write_pack(settings: RetrievalSettings) -> Iterator[WritePack]:
+    """`write_pack({"a.md": "# A"}, name="tiny", config="...")` writes a pack below the settings' home; returns its folder."""
+
+    def write(documents: dict[str, str], name: str = "tiny", config: str = PACK) -> Path:
+        folder = settings.domains_dir / name
+        (folder / "corpus").mkdir(parents=True, exist_ok=True)
+        (folder / "domain.yaml").write_text(config, encoding="utf-8")
+        for path, text in documents.items():
+            target = folder / "corpus" / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(text, encoding="utf-8")
+        return folder
+
+    yield write
