@@ -18,6 +18,7 @@ _MARK = re.compile(r"\s*\[(\d{1,3})\]")
 _LINK = re.compile(r"!?\[([^\[\]]*)\]\([^()]*\)")
 _EMPHASIS = re.compile(r"(\*{1,3}|(?<!\w)_{1,3}(?=\S)|(?<=\S)_{1,3}(?!\w)|`)")
 _QUOTE_MARK = re.compile(r"^[ \t]*>[ \t]?", re.MULTILINE)
+_TABLE_ROW = re.compile(r"^[ \t]*\|(.*)\|[ \t]*$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +35,9 @@ class Citation:
 
 
 def plain(text: str) -> str:
-    """Markdown as running text: links keep their words, emphasis and quote marks go, white space is single."""
-    text = _QUOTE_MARK.sub("", without_list_mark(text))
+    """Markdown as running text: links keep their words, emphasis and quote marks go, table cells are set apart by dashes,
+    white space is single."""
+    text = _TABLE_ROW.sub(_row, _QUOTE_MARK.sub("", without_list_mark(text)))
     return " ".join(_EMPHASIS.sub("", _LINK.sub(r"\1", text)).split())
 
 
@@ -76,6 +78,12 @@ def check(claim: str, passage: str, analyzer: Analyzer) -> tuple[str, bool]:
     numbers = {word for word in words if any(letter.isdigit() for letter in word)}
     supported = len(words & passage_words) / len(words) >= LEAST_OVERLAP and numbers <= passage_words
     return quote, supported
+
+
+def _row(match: re.Match[str]) -> str:
+    """A table row's cells as one phrase; nothing for the rule under the header."""
+    cells = [cell.strip() for cell in match.group(1).split("|")]
+    return "" if all(set(cell) <= set("-: ") for cell in cells) else " — ".join(cells)
 
 
 def _cited_sentences(answer: str) -> list[str]:

@@ -22,6 +22,7 @@ class Source:
     heading_path: tuple[str, ...]
     text: str
     score: float = 0.0
+    start: int = 0  # where the passage begins in its file: tells the reading order of one section's passages
 
     @property
     def label(self) -> str:

@@ -60,6 +60,7 @@ def make_sources(hits: Sequence[Hit]) -> tuple[Source, ...]:
             _heading_path(hit),
             f"{hit.passage.lead}{hit.passage.text}{hit.passage.tail}",
             hit.score,
+            hit.passage.start,
         )
         for number, hit in enumerate(hits, 1)
     )

@@ -193,8 +193,9 @@ def _named(curve: NDArray[np.float64]) -> dict[str, float]:
 def calibrate(domain: Domain, view: View, embedder: Embedder) -> Calibration:
     """Weight and abstention from the pack's calibration questions; what they are too few for comes from the text alone."""
     gold = [question for question in domain.questions() if question.split == "calibration"]
-    rewriter = Rewriter(view, domain.config.name_fields, domain.config.sections)
-    names = rewriter.names if domain.config.name_fields else None
+    config = domain.config
+    rewriter = Rewriter(view, config.name_fields, config.sections, config.fields)
+    names = rewriter.names if config.name_fields else None
 
     def rewrite(question: GoldQuestion) -> str:
         return rewriter.rewrite(question.question, question.history)

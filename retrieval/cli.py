@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
 from retrieval.beir import beir_domain, document_names, read_beir
 from retrieval.calibrate import calibrate, calibrate_unlabelled, read_calibration, write_calibration
@@ -394,10 +393,11 @@ def _print_calibration(index: Index, fingerprint: str, as_json: bool) -> None:
 
 
 def _print_table(columns: list[str], rows: list[list[Any]]) -> None:
-    table = Table(*columns, box=None, pad_edge=False)
-    for row in rows:
-        table.add_row(*(str(value) for value in row))
-    output().print(table)
+    """Aligned columns of any width: a table that is cut at 80 characters is worth nothing in a log."""
+    cells = [columns, *([str(value) for value in row] for row in rows)]
+    widths = [max(len(row[place]) for row in cells) for place in range(len(columns))]
+    for row in cells:
+        typer.echo("  ".join(value.ljust(width) for value, width in zip(row, widths, strict=True)).rstrip())
 
 
 def _plain(text: str) -> str:

@@ -4,7 +4,7 @@
     confidence.accepts(signs(view, question, hits, rewriter))
 
 Signs, all about the question's words other than names, weighted by idf: the share that one of the best passages says; the
-share that no document knows (a plant without an entry); whether the question names a document; the share that asks for a
+share that no document knows (a plant without an entry); whether the question names a document or one of the corpus' topics; the share that asks for a
 kind of section (the pack's aliases); and the best hit's score. Fitted by Newton's method with a small ridge penalty.
 """
 
@@ -73,14 +73,16 @@ def signs(view: View, question: str, hits: Sequence[Hit], rewriter: Rewriter) ->
     names = {term for name, _ in rewriter.names.find(question) for term in name.split()}
     terms = view.query_terms(question)
     unknown = sum(view.term_idf(-1) for _, number in terms if number < 0)
+    # A topic next to a word that no document has ("the price in Puebla") says little.
+    known = bool(names) or (not unknown and bool(rewriter.topics.find(question)))
     mass = {term: view.term_idf(number) for term, number in terms if number >= 0 and term not in names}
     total = sum(mass.values()) + unknown
     said = max((_mass_in(mass, view.analyzer.terms(hit.passage.embedded_text)) for hit in hits[:TOP]), default=0.0)
     asks = _mass_in(mass, rewriter.asking_terms)
     strength = hits[0].score / SCORE_SCALE if hits else 0.0
     if not total:  # nothing but a name: "la ruda"
-        return np.array([1.0, 0.0, float(bool(names)), 0.0, strength])
-    return np.array([said / total, unknown / total, float(bool(names)), asks / total, strength])
+        return np.array([1.0, 0.0, float(known), 0.0, strength])
+    return np.array([said / total, unknown / total, float(known), asks / total, strength])
 
 
 def _mass_in(mass: dict[str, float], terms: Collection[str]) -> float:

@@ -10,6 +10,7 @@ Only block structure is parsed (markdown-it-py with line maps): inline content i
 import hashlib
 import re
 import tomllib
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -42,6 +43,7 @@ class Block:
     end: int
     items: tuple[tuple[int, int], ...] = ()  # spans of list items, if it is a list
     info: str = ""  # a code fence's info string
+    fences: tuple[tuple[int, int], ...] = ()  # spans of the code fences in it, its own if it is one
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,18 +178,33 @@ def _read_tokens(
             else:
                 kind = token.type.removesuffix("_open")
                 items = _list_items(tokens, position, offset) if kind in ("bullet_list", "ordered_list") else ()
-                blocks.append(Block(kind, start, end, items, token.info.strip()))
+                fences = ((start, end),) if kind == "fence" else _fences(tokens, position, offset)
+                blocks.append(Block(kind, start, end, items, token.info.strip(), fences))
     return headings, blocks
 
 
 def _list_items(tokens: list[Token], position: int, offset: Any) -> tuple[tuple[int, int], ...]:
-    spans = []
-    for token in tokens[position + 1 :]:
-        if token.level == 0:
-            break
-        if token.type == "list_item_open" and token.level == 1 and token.map is not None:
-            spans.append((offset(token.map[0]), offset(token.map[1])))
-    return tuple(spans)
+    inside = _inside(tokens, position)
+    return tuple(
+        (offset(token.map[0]), offset(token.map[1]))
+        for token in inside
+        if token.type == "list_item_open" and token.level == 1 and token.map is not None
+    )
+
+
+def _fences(tokens: list[Token], position: int, offset: Any) -> tuple[tuple[int, int], ...]:
+    inside = _inside(tokens, position)
+    return tuple((offset(t.map[0]), offset(t.map[1])) for t in inside if t.type == "fence" and t.map is not None)
+
+
+def _inside(tokens: list[Token], position: int) -> Iterator[Token]:
+    """The tokens between the opening token at `position` and its closing one."""
+    if tokens[position].nesting != 1:
+        return
+    for number in range(position + 1, len(tokens)):
+        if tokens[number].level == 0:
+            return
+        yield tokens[number]
 
 
 def _title(fields: dict[str, FieldValue], headings: list[_Heading], path: str) -> str:

@@ -87,6 +87,8 @@ class DomainConfig(_Model):
     """Front-matter fields that questions can be filtered by."""
     name_fields: tuple[str, ...] = ()
     """Front-matter fields whose values are other names of the document's subject: searched with every passage."""
+    synonyms: dict[str, tuple[str, ...]] = {}
+    """Words that people type -> words that the documents use for it (panza: [vientre, estómago])."""
     sections: dict[str, SectionRule] = {}
     benchmark_questions: tuple[BenchmarkQuestion, ...] = ()
     red_flags: tuple[RedFlag, ...] = ()

@@ -35,12 +35,15 @@ _CUES = {
 class Names:
     """What the documents are about, by name. Building costs one pass over the documents."""
 
-    def __init__(self, view: View, name_fields: Sequence[str], common: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self, view: View, name_fields: Sequence[str], common: frozenset[str] = frozenset(), titles: bool = True
+    ) -> None:
         self._view = view
         self._documents: dict[tuple[str, ...], set[int]] = {}
         for number in range(len(view.documents)):
             record = json.loads(view.documents[number])
-            names = [record["title"], record["path"].rsplit("/", 1)[-1].rsplit(".", 1)[0].replace("-", " ")]
+            file_name = record["path"].rsplit("/", 1)[-1].rsplit(".", 1)[0].replace("-", " ")
+            names = [record["title"], file_name] if titles else []
             for field in name_fields:
                 value = record["fields"].get(field, [])
                 names.extend([value] if isinstance(value, str) else value)
@@ -74,12 +77,20 @@ class Names:
 class Rewriter:
     """Rewrites questions of one domain."""
 
-    def __init__(self, view: View, name_fields: Sequence[str], sections: Mapping[str, SectionRule]) -> None:
+    def __init__(
+        self,
+        view: View,
+        name_fields: Sequence[str],
+        sections: Mapping[str, SectionRule],
+        topic_fields: Sequence[str] = (),
+    ) -> None:
         self._view = view
         aliases = " ".join(alias for rule in sections.values() for alias in rule.aliases)
         self.asking_terms = frozenset(view.analyzer.terms(aliases))
         # A word that asks about a section ("daño", "aire libre") names no subject even where a document has that title.
         self.names = Names(view, name_fields, self.asking_terms)
+        # What documents can be filtered by (an ailment, a region) is a topic of the corpus, though no document's name.
+        self.topics = Names(view, topic_fields, self.asking_terms, titles=False)
 
     def rewrite(self, question: str, history: Sequence[Turn]) -> str:
         """The question as it can be searched for; unchanged when it stands alone."""

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from retrieval.corpus import CorpusFile, content_hash, parse_file, read_file, scan
 from retrieval.documents import Document, UnreadableText
-from retrieval.domain import Domain
+from retrieval.domain import Domain, DomainConfig
 from retrieval.embedders import Embedder, WordCounter
 from retrieval.errors import IndexDamaged, IndexMissing, StorageError, UsageError, storage_errors
 from retrieval.files import read_json, write_json
@@ -173,6 +173,7 @@ class Index:
         parts = [
             FORMAT, ANALYZER_VERSION, config.language, self._cap(embedder), embedder.fingerprint if embedder else "",
             list(config.fields), list(config.name_fields),
+            {word: list(others) for word, others in sorted(config.synonyms.items())},
             {name: list(rule.aliases) for name, rule in sorted(config.sections.items())},
             self.settings.chroma_url,
         ]  # fmt: skip
@@ -308,6 +309,7 @@ class Index:
             "signature": self._signature(embedder),
             "domain": self.domain.name,
             "language": config.language,
+            "synonyms": _synonym_terms(config),
             "embedder": {"name": embedder.name, "fingerprint": embedder.fingerprint} if embedder else None,
             "cap": self._cap(embedder),
             "chroma": names[0],
@@ -422,11 +424,9 @@ class Index:
                 path.unlink(missing_ok=True)
 
     def _report(self, plan: _Plan, view: View, embedded: int, started: float) -> SyncReport:
-        warnings = {}
-        for file in plan.read:
-            row = _row_of_path(view, file.path)
-            if row is not None and view.document(row).warnings:
-                warnings[file.path] = list(view.document(row).warnings)
+        read = {file.path for file in plan.read}
+        documents = (view.document(row) for row in range(len(view.documents) if read else 0))
+        warnings = {found.path: list(found.warnings) for found in documents if found.warnings and found.path in read}
         return SyncReport(
             **plan.report,
             passages=len(view),
@@ -487,6 +487,18 @@ def _aliases(domain: Domain, heading_path: tuple[str, ...]) -> Iterable[str]:
             yield from rule.aliases
 
 
+def _synonym_terms(config: DomainConfig) -> dict[str, list[str]]:
+    """The pack's synonyms as index terms; words that are no single term are left out."""
+    analyzer = Analyzer(config.language)
+    found: dict[str, list[str]] = {}
+    for word, others in config.synonyms.items():
+        terms = analyzer.terms(word)
+        if len(terms) == 1:
+            known = found.setdefault(terms[0], [])
+            known.extend(term for other in others for term in analyzer.terms(other) if term not in known)
+    return found
+
+
 def _metadata(view: View, row: int, fields: Sequence[str]) -> Metadata:
     document = view.document_of(row)
     passage = view.passage(row)
@@ -514,13 +526,6 @@ def _view_faults(view: View) -> list[str]:
     if view.state != "lexical" and len(view) and int(view.vector_rows.max()) >= view.meta["pool"]["rows"]:
         return ["the view points beyond the end of the vector pool"]
     return []
-
-
-def _row_of_path(view: View, path: str) -> int | None:
-    for row in range(len(view.documents) - 1, -1, -1):
-        if view.document(row).path == path:
-            return row
-    return None
 
 
 def _as_numbers(ids: Iterable[str]) -> NDArray[np.uint64]:

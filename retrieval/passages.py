@@ -10,21 +10,18 @@ a table or a code fence knows what must stand before and after it (`lead`: the t
 
 import hashlib
 import math
-import re
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from retrieval.documents import Block, Document, Section
+from retrieval.fences import Marks, closes, line_spans, read_marks
 from retrieval.sentences import sentence_spans
 
 MAX_CONTEXT = 64  # tokens of title and headings; more would leave too little room for the passage's own text
 LEAST_BUDGET = 32  # tokens of own text that a passage may always hold; a cap below twice this is refused
 SPECIAL_TOKENS = 4  # what a tokenizer adds around a text ([CLS], [SEP]), with a reserve
-
-_FENCE = re.compile(r"^[ \t]*(?:[-*+>][ \t]+|\d{1,3}[.)][ \t]+)*(?P<mark>`{3,}|~{3,})(?P<info>[^\r\n`]*)")
-_LINE = re.compile(r"[^\r\n]*(?:\r\n?|\n|\Z)")
 
 
 class TokenCounter(Protocol):
@@ -64,6 +61,7 @@ class _Atom:
     end: int
     lead: str = ""
     tail: str = ""
+    within: str = ""  # what stands before a piece that begins in the middle of the atom, if not the lead
 
 
 def split_documents(documents: Sequence[Document], counter: TokenCounter, cap: int) -> list[list[Passage]]:
@@ -91,6 +89,7 @@ class _Splitter:
         self.starts = starts
         self.counter = counter
         self.cap = cap
+        self._extras: dict[str, int] = {"": 0}
 
     def split(self) -> list[Passage]:
         passages: list[Passage] = []
@@ -101,6 +100,12 @@ class _Splitter:
     def _count(self, start: int, end: int) -> int:
         return bisect_left(self.starts, end) - bisect_left(self.starts, start)
 
+    def _extra(self, part: str) -> int:
+        """Tokens of a lead or tail; the same few stand at every line of a table or fence, so each is counted once."""
+        if part not in self._extras:
+            self._extras[part] = count_tokens(part, self.counter)
+        return self._extras[part]
+
     def _split_section(self, section: Section) -> Iterator[Passage]:
         if not self.text[section.start : section.end].strip():
             return
@@ -110,6 +115,7 @@ class _Splitter:
             atom
             for start, end, block in _covering(section, self.text)
             for atom in self._atoms(start, end, block, budget)
+            if not self.text[atom.start : atom.end].isspace()
         ]
         for ordinal, run in enumerate(self._pack(atoms, budget)):
             yield self._passage(section, ordinal, context, run)
@@ -118,8 +124,9 @@ class _Splitter:
         """Title and headings as one line, and its token count; long ones lose their last words."""
         context = " › ".join([self.document.title, *section.heading_path])
         starts = self.counter.token_starts([context])[0]
-        if len(starts) > MAX_CONTEXT:
-            context = context[: starts[MAX_CONTEXT]].rstrip()
+        most = min(MAX_CONTEXT, self.cap - SPECIAL_TOKENS - LEAST_BUDGET)
+        if len(starts) > most:
+            context = context[: starts[most]].rstrip()
             return context, count_tokens(context, self.counter)
         return context, len(starts)
 
@@ -134,43 +141,54 @@ class _Splitter:
         elif kind in ("paragraph", "html_block"):
             atoms = [_Atom(start + a, start + b) for a, b in sentence_spans(self.text[start:end])]
         else:
-            atoms = self._line_atoms(start, end, budget, inside=kind == "code_block")
+            atoms = self._line_atoms(start, end, block, budget)
         return [piece for atom in atoms for piece in self._fit(atom, budget)]
 
     def _list_atoms(self, block: Block, budget: int) -> list[_Atom]:
         ends = [*(start for start, _ in block.items[1:]), block.end]
         atoms: list[_Atom] = []
         for (start, _), end in zip(block.items, ends, strict=True):
-            atoms.extend(self._atoms(start, end, Block("list_item", start, end), budget))
+            atoms.extend(self._atoms(start, end, Block("list_item", start, end, fences=block.fences), budget))
         return atoms
 
     def _table_atoms(self, start: int, end: int, budget: int) -> list[_Atom]:
-        lines = [(match.start(), match.end()) for match in _LINE.finditer(self.text, start, end) if match.group()]
+        lines = list(line_spans(self.text, start, end))
         header = self.text[start : lines[1][1]] if len(lines) > 2 else ""
         if not header or count_tokens(header, self.counter) > budget // 3:
             header = ""  # a header that would fill the passages is worth less than the rows
         first = _Atom(start, lines[min(2, len(lines) - 1)][1])
         return [first, *(_Atom(a, b, header) for a, b in lines[3:])]
 
-    def _line_atoms(self, start: int, end: int, budget: int, inside: bool = False) -> list[_Atom]:
+    def _line_atoms(self, start: int, end: int, block: Block | None, budget: int) -> list[_Atom]:
         """Lines; those of a code fence carry the fence marks that keep a passage of them closed."""
-        atoms = []
-        opening, closing = "", ""
-        for match in _LINE.finditer(self.text, start, end):
-            if not match.group():
-                continue
-            fence = None if inside else _FENCE.match(match.group())
-            if fence and not opening:
-                opening, closing = f"{fence['mark']}{fence['info'].rstrip()}\n", f"\n{fence['mark']}"
-                if count_tokens(opening, self.counter) > budget // 3:
-                    opening = f"{fence['mark']}\n"
-                atoms.append(_Atom(match.start(), match.end(), "", closing))
-            elif fence and not fence["info"].strip() and closing[1:] and fence["mark"].startswith(closing[1:]):
-                atoms.append(_Atom(match.start(), match.end(), opening, ""))
-                opening, closing = "", ""
-            else:
-                atoms.append(_Atom(match.start(), match.end(), opening, closing))
+        atoms: list[_Atom] = []
+        position = start
+        for fence_start, fence_end in block.fences if block else ():
+            if start <= fence_start and fence_end <= end:
+                atoms.extend(_Atom(a, b) for a, b in line_spans(self.text, position, fence_start))
+                atoms.extend(self._fence_atoms(fence_start, fence_end, budget))
+                position = fence_end
+        return [*atoms, *(_Atom(a, b) for a, b in line_spans(self.text, position, end))]
+
+    def _fence_atoms(self, start: int, end: int, budget: int) -> list[_Atom]:
+        lines = list(line_spans(self.text, start, end))
+        marks = self._affordable_marks(start, end, budget)
+        if marks is None:
+            return [_Atom(a, b) for a, b in lines]
+        within = f"{marks.opening}{marks.prefix}"
+        atoms = [_Atom(a, b, marks.opening, marks.closing, within) for a, b in lines]
+        atoms[0] = _Atom(*lines[0], "", marks.closing, within)
+        if len(lines) > 1 and closes(self.text[slice(*lines[-1])], marks):
+            atoms[-1] = _Atom(*lines[-1], marks.opening, "", within)
         return atoms
+
+    def _affordable_marks(self, start: int, end: int, budget: int) -> Marks | None:
+        """The fence's marks if they leave half of the budget to the code; a mark of a hundred backticks does not."""
+        marks = read_marks(self.text, start, end)
+        for tried in (marks, marks.without_info()) if marks else ():
+            if count_tokens(f"{tried.opening}{tried.prefix}{tried.closing}", self.counter) <= budget // 2:
+                return tried
+        return None
 
     def _fit(self, atom: _Atom, budget: int) -> list[_Atom]:
         """An atom that is still too long becomes its sentences, then windows of tokens cut at white space."""
@@ -180,15 +198,19 @@ class _Splitter:
         pieces: list[tuple[int, int]] = []
         for a, b in self._sentences(atom) or [(atom.start, atom.end)]:
             pieces.extend(self._windows(a, b, room))
-        return [_Atom(a, b, atom.lead, atom.tail) for a, b in pieces]
+        (a, b), *rest = pieces
+        within = atom.within or atom.lead
+        return [_Atom(a, b, atom.lead, atom.tail), *(_Atom(a, b, within, atom.tail) for a, b in rest)]
 
     def _sentences(self, atom: _Atom) -> list[tuple[int, int]]:
         if atom.tail:
             return []  # code has no sentences
-        return [(atom.start + a, atom.start + b) for a, b in sentence_spans(self.text[atom.start : atom.end])]
+        spans = [(atom.start + a, atom.start + b) for a, b in sentence_spans(self.text[atom.start : atom.end])]
+        # The first keeps its indentation: without it a line of code can read as a fence or a heading.
+        return [(atom.start, end) if start == spans[0][0] else (start, end) for start, end in spans]
 
     def _room(self, atom: _Atom, budget: int) -> int:
-        extra = sum(count_tokens(part, self.counter) for part in (atom.lead, atom.tail) if part)
+        extra = self._extra(atom.within or atom.lead) + self._extra(atom.tail)
         return max(LEAST_BUDGET // 2, budget - extra)
 
     def _windows(self, start: int, end: int, room: int) -> Iterator[tuple[int, int]]:
@@ -238,7 +260,7 @@ class _Splitter:
         yield run[0], run[-1]
 
     def _size(self, first: _Atom, last: _Atom) -> int:
-        extra = sum(count_tokens(part, self.counter) for part in (first.lead, last.tail) if part)
+        extra = self._extra(first.lead) + self._extra(last.tail)
         span = self._count(first.start, last.end)
         if not self.counter.additive:
             span = count_tokens(self.text[first.start : last.end], self.counter)

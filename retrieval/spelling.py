@@ -13,6 +13,7 @@ from collections.abc import Sequence
 LEAST_LENGTH = 4  # shorter terms are too close to everything
 LONG = 8
 MOST_SUGGESTIONS = 3
+NEAREST = 12  # known terms looked at by edits
 
 _SOUNDS = [
     (re.compile(r"qu(?=[ei])|q|k|c(?=[^eih]|$)"), "k"),
@@ -67,9 +68,18 @@ class Speller:
         from rapidfuzz.process import extract
 
         most = 2 if len(term) >= LONG else 1
-        found = extract(
-            term, self._terms, scorer=OSA.distance, score_cutoff=most, limit=MOST_SUGGESTIONS, processor=None
-        )
-        near = [(str(word), distance) for word, distance, _ in found if word[0] == term[0] or distance == 1]
+        found = extract(term, self._terms, scorer=OSA.distance, score_cutoff=most, limit=NEAREST, processor=None)
+        # People rarely mistype the first letter; words that differ there are other words (Francia, rancio).
+        near = [
+            (str(word), distance)
+            for word, distance, _ in found
+            if word[0] == term[0] and not _vowel_swap(term, str(word))
+        ]
         best = min((distance for _, distance in near), default=0)
-        return tuple(word for word, distance in near if distance == best)
+        return tuple(word for word, distance in near if distance == best)[:MOST_SUGGESTIONS]
+
+
+def _vowel_swap(one: str, other: str) -> bool:
+    """Whether two words differ by one vowel for another: that is another word (chamaco, chamico), not a slip."""
+    differing = [pair for pair in zip(one, other, strict=False) if pair[0] != pair[1]]
+    return len(one) == len(other) and len(differing) == 1 and set(differing[0]) <= set("aeiou")

@@ -139,7 +139,8 @@ class View:
 
     @cached_property
     def vocabulary(self) -> Vocabulary:
-        return Vocabulary((self.folder / "terms.txt").read_text(encoding="utf-8").split("\n"))
+        terms = (self.folder / "terms.txt").read_text(encoding="utf-8")
+        return Vocabulary(terms.split("\n") if terms else [])  # "".split() would make one term of nothing
 
     @cached_property
     def counts(self) -> TermCounts:
@@ -236,12 +237,17 @@ class View:
         return np.where(ordered[position] == wanted, order[position], -1)
 
     def query_terms(self, question: str) -> list[tuple[str, int]]:
-        """The question's terms with their numbers; -1 for terms no passage has, after spelling help."""
-        found = []
+        """The question's terms with their numbers, and the pack's synonyms for them; -1 for terms that no passage has,
+        after spelling help."""
+        found: list[tuple[str, int]] = []
+        synonyms: dict[str, list[str]] = self.meta.get("synonyms", {})
         for term in self.analyzer.terms(question):
             number = self._number(term)
+            others = [(other, self._number(other)) for other in synonyms.get(term, ())]
+            found.extend(pair for pair in others if pair[1] >= 0)
             if number >= 0:
                 found.append((term, number))
+            if number >= 0 or others:
                 continue
             near = self.speller.suggest(term) if self.analyzer.language != "und" else ()
             found.extend((other, self._number(other)) for other in near)

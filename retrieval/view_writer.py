@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.documents import Document
-from retrieval.files import sync_folder, write_atomically, write_json
+from retrieval.files import read_json, sync_folder, write_atomically, write_json
 from retrieval.lexical import Analyzer, TermCounts, Vocabulary, build_postings
 from retrieval.passages import Passage
 from retrieval.vectors import VectorPool, text_key
@@ -38,7 +38,8 @@ class ViewWriter:
         self._analyzer = analyzer
         self._meta = dict(meta)
         self._vocabulary = Vocabulary()
-        self._kept: list[tuple[NDArray[Any], ...]] = []
+        self._kept = 0  # documents taken over; they come first
+        self._filters: dict[str, dict[str, list[int]]] = {}
         self._counts: list[TermCounts] = []
         self._columns: dict[str, list[Any]] = {
             name: [] for name in ("ids", "keys", "documents_of", "sections_of", "spans")
@@ -60,6 +61,11 @@ class ViewWriter:
         self._counts.append(view.counts.take(rows))
         self._texts.copy(view.texts, rows)
         self._documents.copy(view.documents, documents)
+        self._kept = len(documents)
+        self._filters = {
+            name: {value: _renumbered(numbers, new_number) for value, numbers in found.items()}
+            for name, found in read_json(view.folder / "filters.json").items()
+        }
 
     def add(self, document: Document, passages: Sequence[Passage], other_names: str, aliases: Sequence[str]) -> None:
         """Add a document. `other_names` is searched with every passage, `aliases[i]` with passage i; neither is embedded."""
@@ -116,7 +122,7 @@ class ViewWriter:
         vector_rows = np.full(len(columns["ids"]), -1, np.int32) if pool is None else pool.rows_of(columns["keys"])
         if ready is not None:
             vector_rows = np.where(np.isin(columns["ids"], ready), vector_rows, -1).astype(np.int32)
-        write_vector_files(self.folder, vector_rows, pool)
+        write_vector_files(self.folder, vector_rows, _moments(vector_rows[vector_rows >= 0], pool))
         meta = {**self._meta, "format": FORMAT, "passages": len(columns["ids"]), "documents": len(self._documents)}
         write_meta(self.folder, meta, vector_rows, pool)
         return self.folder
@@ -127,7 +133,10 @@ class ViewWriter:
     def _write_filters(self, fields: Sequence[str]) -> None:
         filters: dict[str, dict[str, list[int]]] = {name: {} for name in ("type", *fields)}
         blob = Blob(self.folder, "documents")
-        for number in range(len(blob)):
+        known = filters.keys() == self._filters.keys()  # else the fields have changed: every document is asked again
+        if known:
+            filters = self._filters
+        for number in range(self._kept if known else 0, len(blob)):
             record = json.loads(blob[number])
             values = {**record["fields"], "type": record["type"]}
             for name, found in filters.items():
@@ -135,7 +144,8 @@ class ViewWriter:
                 for one in [value] if isinstance(value, str) else value:
                     if one:
                         found.setdefault(fold_value(one), []).append(number)
-        write_json(self.folder / "filters.json", filters)
+        filled = {name: {value: rows for value, rows in found.items() if rows} for name, found in filters.items()}
+        write_json(self.folder / "filters.json", filled)
 
 
 def new_view_folder(index: Path) -> Path:
@@ -150,7 +160,10 @@ def with_vectors(index: Path, view: View, pool: VectorPool) -> Path:
         if path.name not in ("view.json", "vector_rows.npy", "moments.npz"):
             _link(path, folder / path.name)
     vector_rows = pool.rows_of(np.asarray(view.keys))
-    write_vector_files(folder, vector_rows, pool)
+    before, new = view.moments, _moments(vector_rows[(view.vector_rows < 0) & (vector_rows >= 0)], pool)
+    if before.count:
+        new = Moments(before.count + new.count, before.total + new.total, before.outer + new.outer)
+    write_vector_files(folder, vector_rows, new)
     write_meta(folder, view.meta, vector_rows, pool)
     return folder
 
@@ -168,9 +181,8 @@ def write_meta(folder: Path, meta: Mapping[str, Any], vector_rows: NDArray[np.in
     write_json(folder / "view.json", {**meta, "state": state, "vectors_missing": missing, "pool": where})
 
 
-def write_vector_files(folder: Path, vector_rows: NDArray[np.int32], pool: VectorPool | None) -> None:
+def write_vector_files(folder: Path, vector_rows: NDArray[np.int32], moments: Moments) -> None:
     np.save(folder / "vector_rows.npy", vector_rows)
-    moments = _moments(vector_rows[vector_rows >= 0], pool)
     with (folder / "moments.npz").open("wb") as file:
         np.savez(file, count=moments.count, total=moments.total, outer=moments.outer)
 
@@ -186,6 +198,10 @@ def _moments(rows: NDArray[np.int32], pool: VectorPool | None) -> Moments:
         total += block.sum(0, dtype=np.float64)
         outer += (block.T @ block).astype(np.float64)
     return Moments(len(rows), total, outer)
+
+
+def _renumbered(numbers: list[int], new_number: NDArray[np.int32]) -> list[int]:
+    return [int(number) for number in new_number[numbers] if number >= 0]
 
 
 def _document_record(document: Document) -> dict[str, Any]:

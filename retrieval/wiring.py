@@ -68,7 +68,8 @@ def index_retriever(
 
 def domain_rewriter(domain: Domain, view: View) -> Rewriter:
     """Follow-up questions and names of a domain."""
-    return Rewriter(view, domain.config.name_fields, domain.config.sections)
+    config = domain.config
+    return Rewriter(view, config.name_fields, config.sections, config.fields)
 
 
 def subject_names(domain: Domain, view: View) -> Names | None:

@@ -11,7 +11,7 @@ question a line for each document.
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -22,19 +22,21 @@ from retrieval.domain import DomainConfig, Role
 from retrieval.embedders import Embedder
 from retrieval.errors import BackendError
 from retrieval.followups import Names
-from retrieval.sentences import sentence_spans, without_list_mark
+from retrieval.sentences import sentence_spans
 from retrieval.view import View
 
 MAX_SENTENCES = 4  # of a plain answer; people read the passages for more
 MAX_PASSAGES = 3
 MAX_SIDES = 4  # documents compared with each other
-MAX_LINES = 6  # of a list
+MAX_LINES = 8  # of a list
 LEAST_LENGTH = 25  # characters; shorter sentences are labels
-WEIGHTS = {"words": 1.0, "meaning": 0.8, "role": 0.45, "rank": 0.35, "first": 0.12, "subject": 0.5}
+WEIGHTS = {"words": 1.0, "meaning": 0.8, "role": 0.5, "rank": 0.35, "first": 0.12}
 ENOUGH = 0.62  # a further sentence must score this share of the best one
 TWIN = 0.7  # two sentences sharing this share of their words say the same
 
 _TABLE_ROW = re.compile(r"^\s*\|")
+_TABLE_HEADER = re.compile(r"^[ \t]*\|[^\n]*\n[ \t]*\|[\s:|-]+$", re.MULTILINE)
+_ITEM = re.compile(r"^\s*(?:[-*+•]|\d{1,3}[.)])\s")
 _BOLD_LABEL = re.compile(r"^\*\*[^*]+\*\*\s*(—.*)?$")
 
 
@@ -44,6 +46,7 @@ class _Sentence:
     place: int  # order within its passage
     text: str
     terms: frozenset[str]
+    item: bool = False  # a list item or table row
     score: float = 0.0
 
 
@@ -68,51 +71,72 @@ class ExtractiveBackend:
 
     def answer(self, question: str, sources: Sequence[Source]) -> str:
         """The whole answer as Markdown with marks."""
-        intent = read_intent(question, self._config.language)
+        intent = self._intent(question)
         sentences = self._score(question, intent, sources)
+        prose = [sentence for sentence in sentences if not (sentence.item and " — " in sentence.text)]
         if not sentences:
             return _paragraph([_Sentence(sources[0], 0, plain(sources[0].text), frozenset())])
         if intent.kind == "comparison" and (sides := self._sides(question, sentences)):
             return sides
-        if intent.kind == "list" and (lines := self._lines(sentences)):
+        if intent.kind == "list" and (lines := self._items(question, sentences) or self._lines(sentences)):
             return lines
-        return _paragraph(_in_order(_choose(sentences, MAX_SENTENCES, MAX_PASSAGES)))
+        return _paragraph(_in_order(_choose(prose or sentences, MAX_SENTENCES, MAX_PASSAGES)))
+
+    def _intent(self, question: str) -> Intent:
+        """What the question wants; a bare name asks what it is and what it is for."""
+        named = {term for name, _ in self._names.find(question) for term in name.split()}
+        if named and not [term for term, _ in self._view.query_terms(question) if term not in named]:
+            found = read_intent(question, self._config.language)
+            return Intent("facts", found.roles or ("definition", "uses"))
+        return read_intent(question, self._config.language)
 
     def _score(self, question: str, intent: Intent, sources: Sequence[Source]) -> list[_Sentence]:
-        """All sentences with their scores, best first."""
-        sentences = [sentence for source in sources for sentence in self._sentences(source)]
-        if not sentences:
-            return []
+        """Sentences with their scores, best first; of the documents that the question names, if it names any."""
         named = self._names.find(question)
         name_terms = {term for name, _ in named for term in name.split()}
         subjects = {self._view.document(number).id for _, documents in named for number in documents}
+        about = [source for source in sources if source.document_id in subjects] or list(sources)
+        sentences = [sentence for source in about for sentence in self._sentences(source)]
+        if not sentences:
+            return []
         weights = {
-            t: self._view.term_idf(n) for t, n in self._view.query_terms(question) if n >= 0 and t not in name_terms
+            term: self._view.term_idf(number)
+            for term, number in self._view.query_terms(question)
+            if number >= 0 and term not in name_terms
         }
-        total = sum(weights.values()) or 1.0
         meaning = self._meaning(question, sentences)
-        best_score, low = sources[0].score, sources[-1].score
-        scored = []
-        for sentence, near in zip(sentences, meaning, strict=True):
-            words = sum(weight for term, weight in weights.items() if term in sentence.terms) / total
-            rank = (sentence.source.score - low) / (best_score - low) if best_score > low else 1.0
-            score = (
-                WEIGHTS["words"] * words
-                + WEIGHTS["meaning"] * near
-                + WEIGHTS["role"] * self._role_match(sentence.source, intent)
-                + WEIGHTS["rank"] * rank
-                + WEIGHTS["first"] * (sentence.place == 0)
-                + WEIGHTS["subject"] * (not subjects or sentence.source.document_id in subjects)
-            )
-            scored.append(_Sentence(sentence.source, sentence.place, sentence.text, sentence.terms, score))
+        scored = [
+            replace(sentence, score=self._value(sentence, weights, near, intent, about))
+            for sentence, near in zip(sentences, meaning, strict=True)
+        ]
         return sorted(scored, key=lambda sentence: -sentence.score)
 
+    def _value(
+        self, sentence: _Sentence, weights: dict[str, float], near: float, intent: Intent, about: Sequence[Source]
+    ) -> float:
+        total = sum(weights.values()) or 1.0
+        words = sum(weight for term, weight in weights.items() if term in sentence.terms) / total
+        high, low = about[0].score, about[-1].score
+        rank = (sentence.source.score - low) / (high - low) if high > low else 1.0
+        return (
+            WEIGHTS["words"] * words
+            + WEIGHTS["meaning"] * near
+            + WEIGHTS["role"] * self._role_match(sentence.source, intent)
+            + WEIGHTS["rank"] * rank
+            + WEIGHTS["first"] * (sentence.place == 0)
+        )
+
     def _sentences(self, source: Source) -> Iterator[_Sentence]:
+        header = _TABLE_HEADER.search(source.text)
         for place, (start, end) in enumerate(sentence_spans(source.text)):
+            if header and header.start() <= start < header.end():
+                continue
             raw = source.text[start:end]
-            text = plain(without_list_mark(raw))
-            if len(text) >= LEAST_LENGTH and not _TABLE_ROW.match(raw) and not _BOLD_LABEL.match(raw):
-                yield _Sentence(source, place, text, frozenset(self._view.analyzer.terms(text)))
+            text = plain(raw)
+            item = bool(_TABLE_ROW.match(raw) or _ITEM.match(raw))
+            label = text.endswith(":") or _BOLD_LABEL.match(raw.strip()) is not None
+            if not label and (len(text) >= LEAST_LENGTH or (item and text)):
+                yield _Sentence(source, place, text, frozenset(self._view.analyzer.terms(text)), item)
 
     def _meaning(self, question: str, sentences: Sequence[_Sentence]) -> list[float]:
         """Cosine of each sentence (with its title) to the question, scaled to 0..1 over the candidates."""
@@ -149,6 +173,18 @@ class ExtractiveBackend:
                 parts.append(f"**{own[0].source.title}**: {_paragraph(_in_order(_choose(own, 2, 2)))}")
         return "\n\n".join(parts) if len(parts) > 1 else ""
 
+    def _items(self, question: str, sentences: Sequence[_Sentence]) -> str:
+        """The list or table of the best section that has one, as it stands there; without a named document, only its lines
+        that speak of what was asked."""
+        named = {term for name, _ in self._names.find(question) for term in name.split()}
+        asked = {term for term, number in self._view.query_terms(question) if number >= 0} - named
+        items = [item for item in sentences if item.item and (named or asked & item.terms)]
+        if not items or items[0].score < ENOUGH * sentences[0].score:
+            return ""
+        own = [item for item in items if not named or item.source.section_id == items[0].source.section_id]
+        lines = [f"- {_marked(item)}" for item in _in_order(own)[:MAX_LINES]]
+        return "\n".join(lines) if len(lines) > 1 else ""
+
     def _lines(self, sentences: Sequence[_Sentence]) -> str:
         """A line for each document that has something to say."""
         best: dict[str, _Sentence] = {}
@@ -178,9 +214,18 @@ def _overlap(one: frozenset[str], other: frozenset[str]) -> float:
 
 
 def _in_order(sentences: Sequence[_Sentence]) -> list[_Sentence]:
-    """The best sentence's passage first, then by passage, sentences as they stand in it."""
-    first = sentences[0].source.n if sentences else 0
-    return sorted(sentences, key=lambda sentence: (sentence.source.n != first, sentence.source.n, sentence.place))
+    """The best sentence's section first, then by rank of the section; within a section as it is read."""
+    rank: dict[str, int] = {}
+    for sentence in sentences:
+        section = sentence.source.section_id
+        rank[section] = min(rank.get(section, sentence.source.n), sentence.source.n)
+    first = sentences[0].source.section_id if sentences else ""
+
+    def key(sentence: _Sentence) -> tuple[bool, int, int, int]:
+        section = sentence.source.section_id
+        return section != first, rank[section], sentence.source.start, sentence.place
+
+    return sorted(sentences, key=key)
 
 
 def _paragraph(sentences: Sequence[_Sentence]) -> str:

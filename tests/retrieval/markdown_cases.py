@@ -4,6 +4,7 @@
     def test_...(text): assert passage_faults(document, passages, counter, cap) == []
 """
 
+import re
 from collections.abc import Sequence
 from functools import cache
 
@@ -13,11 +14,13 @@ from markdown_it import MarkdownIt
 from retrieval.documents import Document
 from retrieval.passages import Passage, TokenCounter, count_tokens
 
+_MARK = re.compile(r"`{3,}|~{3,}")
+
 SPECIAL = 2  # [CLS] and [SEP], which the embedder adds around every text
 
 _WORDS = st.one_of(
     st.sampled_from("la raíz se hierve en agua; y luego toloache ÑANDÚ 1. (ver) `hojas` **amarga**. the e\u0301 L.".split()),
-    st.sampled_from(["草药可以治病。", "薬草です", "العشب", "😀🌿", "a\u200bb", "\u202eabc", "x" * 70, "añ" * 60, "zq9" * 400]),
+    st.sampled_from(["草药可以治病。", "薬草です", "العشب", "😀🌿", "a\u200bb", "\u202eabc", "x" * 70, "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a0", "añ" * 60, "zq9" * 400]),
     st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs", "Zl", "Zp")), min_size=1, max_size=12),
 )
 _LINES = st.lists(_WORDS, min_size=1, max_size=12).map(" ".join)
@@ -38,7 +41,7 @@ def _tables(draw: st.DrawFn) -> list[str]:
 
 @st.composite
 def _fences(draw: st.DrawFn) -> list[str]:
-    mark = draw(st.sampled_from("`~")) * draw(st.sampled_from([3, 3, 3, 4, 7, 90]))
+    mark = draw(st.sampled_from("`~")) * draw(st.sampled_from([3, 3, 3, 4, 7]))
     info = draw(st.sampled_from(["", "", "python", "c++ title=x", "r " * 80]))
     code = st.sampled_from(["x = 1", "# no heading", "", "| a | b |", "- item", "    deep(x)", "``", "print('草')", "f(" * 90])
     body = draw(st.lists(code, max_size=50))
@@ -106,7 +109,7 @@ def passage_faults(document: Document, passages: Sequence[Passage], counter: Tok
     if len({section.id for section in document.sections}) != len(document.sections):
         faults.append("section ids repeat")
     faults.extend(_uncovered(document, passages))
-    if not open_fences(document.text):
+    if _all_fences_closed(document.text):
         shown = (f"{p.lead}{p.text}{p.tail}" for p in passages)
         faults.extend(f"a fence is open in {text!r}" for text in shown if open_fences(text))
     return faults
@@ -132,6 +135,13 @@ def _uncovered(document: Document, passages: Sequence[Passage]) -> list[str]:
 @cache
 def _commonmark() -> MarkdownIt:
     return MarkdownIt("commonmark").enable("table").disable(["inline", "text_join"])
+
+
+def _all_fences_closed(text: str) -> bool:
+    """Whether every line that looks like a fence mark is one (CommonMark reads some as text, in HTML say) and all are closed."""
+    fences = [token for token in _commonmark().parse(text) if token.type == "fence"]
+    marks = sum(bool(_MARK.search(line)) for line in text.splitlines())
+    return not open_fences(text) and marks == 2 * len(fences)
 
 
 def open_fences(text: str) -> int:

@@ -39,7 +39,10 @@ SENTENCES = (
 NAMES = tuple(f"{folder}{name}.md" for folder in ("", "plantas/") for name in ("uno", "dos", "tres"))
 
 names = st.sampled_from(NAMES)
-contents = st.tuples(st.sampled_from(TITLES), st.lists(st.sampled_from(SENTENCES), min_size=0, max_size=3).map(tuple))
+Content = tuple[str, tuple[str, ...]]
+"""A document's title and its sentences, each of which is a section."""
+
+contents = st.tuples(st.sampled_from(TITLES), st.lists(st.sampled_from(SENTENCES), max_size=3).map(tuple))
 
 
 class _Killed(Exception):
@@ -65,33 +68,35 @@ class IndexHistories(RuleBasedStateMachine):
         super().__init__()
         self.home = Path(tempfile.mkdtemp(prefix="savia-history-"))
         self.settings = RetrievalSettings(home=self.home, embedder="none", chroma_url="")
-        self.files: dict[str, tuple[str, tuple[str, ...]]] = {}
+        self.files: dict[str, Content] = {}
         self.clean = False  # whether the index was synced since the last change
         self.looked_at: str | None = None  # the view whose rows were compared with Chroma
 
     def teardown(self) -> None:
         shutil.rmtree(self.home, ignore_errors=True)
 
-    @initialize()
-    def start(self) -> None:
+    @initialize(first=st.dictionaries(names, contents, min_size=2))
+    def start(self, first: dict[str, Content]) -> None:
         folder = self.settings.domains_dir / "tiny"
         (folder / "corpus").mkdir(parents=True)
         (folder / "domain.yaml").write_text(PACK, encoding="utf-8")
         self.corpus = folder / "corpus"
         self.reopen()
+        self.write_documents(first)
 
     @rule()
     def reopen(self) -> None:
         self.index = Index(load_domain("tiny", self.settings.domains_dir), self.settings)
         self.embedder = HashEmbedder()
 
-    @rule(name=names, content=contents)
-    def write_document(self, name: str, content: tuple[str, tuple[str, ...]]) -> None:
-        """Adds a document, or edits the one that is there."""
-        path = self.corpus / name
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(_markdown(*content), encoding="utf-8")
-        self.files[name], self.clean = content, False
+    @rule(documents=st.dictionaries(names, contents, min_size=1, max_size=3))
+    def write_documents(self, documents: dict[str, Content]) -> None:
+        """Adds documents, and edits those that are there."""
+        for name, content in documents.items():
+            (self.corpus / name).parent.mkdir(exist_ok=True)
+            (self.corpus / name).write_text(_markdown(*content), encoding="utf-8")
+        self.files.update(documents)
+        self.clean = False
 
     @precondition(lambda self: self.files)
     @rule(data=st.data())
@@ -115,8 +120,9 @@ class IndexHistories(RuleBasedStateMachine):
         self.index.sync(self.embedder)
         self.clean = True
 
-    @rule(writes=st.integers(0, LAST_CHECKPOINT))
-    def sync_that_dies(self, writes: int) -> None:
+    @rule(documents=st.dictionaries(names, contents, max_size=2), writes=st.integers(0, LAST_CHECKPOINT))
+    def sync_that_dies(self, documents: dict[str, Content], writes: int) -> None:
+        self.write_documents(documents)
         try:
             self.index.sync(self.embedder, checkpoint=_Countdown(writes))
             self.clean = True
@@ -158,7 +164,7 @@ def _markdown(title: str, sentences: tuple[str, ...]) -> str:
     return "\n".join([f"# {title}\n", *sections])
 
 
-def _wanted(content: tuple[str, tuple[str, ...]]) -> tuple[str, list[str]]:
+def _wanted(content: Content) -> tuple[str, list[str]]:
     return content[0], list(content[1])
 
 
