@@ -204,6 +204,8 @@ class Index:
         # Rows already in Chroma under this collection; asked of Chroma itself after a crash or a change of collection.
         names = self._names(embedder, generation)
         store: PassageStore | None = None
+        # Views that a reader may have open: they are read piece by piece, so they outlive this sync.
+        opened = {current_view_name(self.folder) or ""}
         try:
             if embedder and pool is not None:
                 trusted = view is not None and not pending and (view.meta["chroma"], view.meta["collection"]) == names
@@ -217,6 +219,8 @@ class Index:
             draft = self._write_draft(view, plan, embedder, pool, ready, names, progress)
             missing = draft.keys[pool.rows_of(np.asarray(draft.keys)) < 0] if pool else np.zeros(0, np.uint64)
             few = len(np.unique(missing)) <= FEW and current_view_name(self.folder) is not None
+            # After a killed rebuild the view is whole already: publishing the draft would only hide its vectors.
+            whole = plan.same and view is not None and view.state == "complete"
             if embedder is None or pool is None:
                 checkpoint("publish")
                 publish(self.folder, draft.name)
@@ -226,9 +230,10 @@ class Index:
             else:
                 checkpoint("pending")
                 write_json(self.folder / "pending.json", {"collection": names[1], "chroma": names[0]})
-                if not few and not fresh:
+                if not few and not whole and not fresh:
                     checkpoint("publish-lexical")
                     publish(self.folder, draft.name)
+                    opened.add(draft.name)
                 embedded = self._embed(draft, embedder, pool, progress, checkpoint)
                 store = store or self._open_store(*names)
                 self._add_rows(draft, pool, store, ready, progress, checkpoint)
@@ -242,9 +247,8 @@ class Index:
         finally:
             if store is not None:
                 store.close()
-        remove_old_views(self.folder, {final.name, view.name if view is not None else final.name})
-        if fresh:
-            self._remove_generations(generation)
+        remove_old_views(self.folder, {final.name} if fresh else {final.name, *opened})
+        self._remove_generations(generation)  # of a rebuild, or of one that was killed
         _write_stats(self.folder, plan, stats)
         return self._report(plan, final, embedded, started)
 
