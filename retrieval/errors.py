@@ -107,7 +107,9 @@ def storage_errors(action: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        reason = _STORAGE_REASONS.get(error.errno or 0)
+        # numpy writes past Python's files and says only how many items it got rid of before the disk was full.
+        short = error.errno is None and "requested and" in str(error)
+        reason = _STORAGE_REASONS.get(ENOSPC if short else error.errno or 0)
         if reason is None:
             raise
         where = f" ({error.filename})" if error.filename else ""

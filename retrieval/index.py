@@ -281,12 +281,8 @@ class Index:
                     kept.add(file.path)
             else:
                 read.append(file)
-        keep = np.array(
-            [row for row in range(len(view.documents)) if view.document(row).path in kept]
-            if view is not None and (read or len(kept) != len(view.documents))
-            else (np.arange(len(view.documents)) if view is not None else []),
-            np.int64,
-        )
+        paths = view.paths if view is not None else []
+        keep = np.array([row for row, path in enumerate(paths) if path in kept], np.int64)
         indexed = {path for path, entry in known.items() if "refused" not in entry}
         changed = sum(file.path in indexed for file in read)
         counts = {
@@ -428,9 +424,9 @@ class Index:
                 path.unlink(missing_ok=True)
 
     def _report(self, plan: _Plan, view: View, embedded: int, started: float) -> SyncReport:
-        read = {file.path for file in plan.read}
-        documents = (view.document(row) for row in range(len(view.documents) if read else 0))
-        warnings = {found.path: list(found.warnings) for found in documents if found.warnings and found.path in read}
+        rows = {path: row for row, path in enumerate(view.paths)} if plan.read else {}
+        found = [view.document(rows[file.path]) for file in plan.read if file.path in rows]
+        warnings = {document.path: list(document.warnings) for document in found if document.warnings}
         return SyncReport(
             **plan.report,
             passages=len(view),

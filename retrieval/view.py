@@ -26,7 +26,7 @@ from retrieval.spelling import Speller
 from retrieval.text import fold_accents
 from retrieval.vectors import map_vectors
 
-FORMAT = 1  # raise when the files change: older views are rebuilt
+FORMAT = 2  # raise when the files change: older views are rebuilt
 
 State = Literal["lexical", "partial", "complete"]
 Scores = NDArray[np.float32]
@@ -136,6 +136,12 @@ class View:
     @cached_property
     def documents(self) -> Blob:
         return Blob(self.folder, "documents")
+
+    @cached_property
+    def paths(self) -> list[str]:
+        """The path of each document, in row order."""
+        text = (self.folder / "paths.txt").read_text(encoding="utf-8")
+        return text.split("\n") if text else []
 
     @cached_property
     def vocabulary(self) -> Vocabulary:

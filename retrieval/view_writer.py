@@ -44,11 +44,15 @@ class ViewWriter:
         self._columns: dict[str, list[Any]] = {
             name: [] for name in ("ids", "keys", "documents_of", "sections_of", "spans")
         }
+        self._paths: list[str] = []
+        self._before: View | None = None
         self._texts = _BlobWriter(self.folder, "texts")
         self._documents = _BlobWriter(self.folder, "documents")
 
     def keep(self, view: View, documents: NDArray[np.int64]) -> None:
         """Take over documents of an older view with their passages, term counts and all; call first, once."""
+        self._before = view
+        self._paths = [view.paths[row] for row in documents]
         self._vocabulary = Vocabulary(view.vocabulary.terms)
         new_number = np.full(len(view.documents), -1, np.int32)
         new_number[documents] = np.arange(len(documents), dtype=np.int32)
@@ -70,6 +74,7 @@ class ViewWriter:
     def add(self, document: Document, passages: Sequence[Passage], other_names: str, aliases: Sequence[str]) -> None:
         """Add a document. `other_names` is searched with every passage, `aliases[i]` with passage i; neither is embedded."""
         number = len(self._documents)
+        self._paths.append(document.path)
         section_numbers = {section.id: row for row, section in enumerate(document.sections)}
         self._columns["ids"].append(np.array([int(passage.id, 16) for passage in passages], np.uint64))
         self._columns["keys"].append(np.array([text_key(passage.embedded_text) for passage in passages], np.uint64))
@@ -117,12 +122,13 @@ class ViewWriter:
         for name, values in (("starts", postings.starts), ("rows", postings.rows), ("scores", postings.scores)):
             np.save(self.folder / f"postings_{name}.npy", values)
         (self.folder / "terms.txt").write_text("\n".join(self._vocabulary.terms), encoding="utf-8")
+        (self.folder / "paths.txt").write_text("\n".join(self._paths), encoding="utf-8")
         (self.folder / "files.json").write_text(json.dumps(files), encoding="utf-8")
         self._write_filters(filter_fields)
         vector_rows = np.full(len(columns["ids"]), -1, np.int32) if pool is None else pool.rows_of(columns["keys"])
         if ready is not None:
             vector_rows = np.where(np.isin(columns["ids"], ready), vector_rows, -1).astype(np.int32)
-        write_vector_files(self.folder, vector_rows, _moments(vector_rows[vector_rows >= 0], pool))
+        write_vector_files(self.folder, vector_rows, _moments(vector_rows[vector_rows >= 0], pool, self._before))
         meta = {**self._meta, "format": FORMAT, "passages": len(columns["ids"]), "documents": len(self._documents)}
         write_meta(self.folder, meta, vector_rows, pool)
         return self.folder
@@ -160,10 +166,7 @@ def with_vectors(index: Path, view: View, pool: VectorPool) -> Path:
         if path.name not in ("view.json", "vector_rows.npy", "moments.npz"):
             _link(path, folder / path.name)
     vector_rows = pool.rows_of(np.asarray(view.keys))
-    before, new = view.moments, _moments(vector_rows[(view.vector_rows < 0) & (vector_rows >= 0)], pool)
-    if before.count:
-        new = Moments(before.count + new.count, before.total + new.total, before.outer + new.outer)
-    write_vector_files(folder, vector_rows, new)
+    write_vector_files(folder, vector_rows, _moments(vector_rows[vector_rows >= 0], pool, view))
     write_meta(folder, view.meta, vector_rows, pool)
     return folder
 
@@ -187,16 +190,26 @@ def write_vector_files(folder: Path, vector_rows: NDArray[np.int32], moments: Mo
         np.savez(file, count=moments.count, total=moments.total, outer=moments.outer)
 
 
-def _moments(rows: NDArray[np.int32], pool: VectorPool | None) -> Moments:
+def _moments(rows: NDArray[np.int32], pool: VectorPool | None, before: View | None) -> Moments:
+    """Sums over the vectors, each as often as passages share it; from the view before where little changed."""
     if pool is None or not len(rows):
         size = pool.dimension if pool else 0
         return Moments(0, np.zeros(size), np.zeros((size, size)))
-    vectors = pool.vectors()
+    times = np.bincount(rows, minlength=len(pool))
     total, outer = np.zeros(pool.dimension), np.zeros((pool.dimension, pool.dimension))
-    for start in range(0, len(rows), MOMENT_BLOCK):
-        block = np.asarray(vectors[rows[start : start + MOMENT_BLOCK]])
-        total += block.sum(0, dtype=np.float64)
-        outer += (block.T @ block).astype(np.float64)
+    if before is not None and before.meta["pool"]["file"] == pool.path.name:
+        old = np.asarray(before.vector_rows)
+        changes = times - np.bincount(old[old >= 0], minlength=len(pool))
+        if np.count_nonzero(changes) * 2 < len(rows):
+            times, total, outer = changes, before.moments.total.copy(), before.moments.outer.copy()
+    touched = np.flatnonzero(times)
+    vectors = pool.vectors()
+    for start in range(0, len(touched), MOMENT_BLOCK):
+        block = touched[start : start + MOMENT_BLOCK]
+        values = np.asarray(vectors[block], np.float64)
+        weighted = values * times[block][:, None]
+        total += weighted.sum(0)
+        outer += weighted.T @ values
     return Moments(len(rows), total, outer)
 
 

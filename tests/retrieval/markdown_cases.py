@@ -1,7 +1,7 @@
 """Markdown made up for property tests, and what must hold of the passages of any document.
 
-    @given(markdown_texts())
-    def test_...(text): assert passage_faults(document, passages, counter, cap) == []
+@given(markdown_texts())
+def test_...(text): assert passage_faults(document, passages, counter, cap) == []
 """
 
 import re
@@ -19,8 +19,23 @@ _MARK = re.compile(r"`{3,}|~{3,}")
 SPECIAL = 2  # [CLS] and [SEP], which the embedder adds around every text
 
 _WORDS = st.one_of(
-    st.sampled_from("la raíz se hierve en agua; y luego toloache ÑANDÚ 1. (ver) `hojas` **amarga**. the e\u0301 L.".split()),
-    st.sampled_from(["草药可以治病。", "薬草です", "العشب", "😀🌿", "a\u200bb", "\u202eabc", "x" * 70, "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a0", "añ" * 60, "zq9" * 400]),
+    st.sampled_from(
+        "la raíz se hierve en agua; y luego toloache ÑANDÚ 1. (ver) `hojas` **amarga**. the e\u0301 L.".split()
+    ),
+    st.sampled_from(
+        [
+            "草药可以治病。",
+            "薬草です",
+            "العشب",
+            "😀🌿",
+            "a\u200bb",
+            "\u202eabc",
+            "x" * 70,
+            "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a0",
+            "añ" * 60,
+            "zq9" * 400,
+        ]
+    ),
     st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs", "Zl", "Zp")), min_size=1, max_size=12),
 )
 _LINES = st.lists(_WORDS, min_size=1, max_size=12).map(" ".join)
@@ -43,7 +58,9 @@ def _tables(draw: st.DrawFn) -> list[str]:
 def _fences(draw: st.DrawFn) -> list[str]:
     mark = draw(st.sampled_from("`~")) * draw(st.sampled_from([3, 3, 3, 4, 7]))
     info = draw(st.sampled_from(["", "", "python", "c++ title=x", "r " * 80]))
-    code = st.sampled_from(["x = 1", "# no heading", "", "| a | b |", "- item", "    deep(x)", "``", "print('草')", "f(" * 90])
+    code = st.sampled_from(
+        ["x = 1", "# no heading", "", "| a | b |", "- item", "    deep(x)", "``", "print('草')", "f(" * 90]
+    )
     body = draw(st.lists(code, max_size=50))
     return [f"{mark}{info}", *body, *([mark] if draw(st.integers(0, 9)) else [])]
 
@@ -76,18 +93,21 @@ _HEADINGS = st.builds(
     st.one_of(st.sampled_from(["Usos", "Usos", "Historia", "用途", "", "¿Qué es? {#id}", "palabra " * 70]), _LINES),
 )
 _FRONT = st.sampled_from(
-    [[], [], ["---", "title: Ruda", "---"], ["---", "title: [roto", "---"], ["---", "sin cerrar: sí"], ["+++", "title = 'x'", "+++"]]
+    [
+        [],
+        [],
+        ["---", "title: Ruda", "---"],
+        ["---", "title: [roto", "---"],
+        ["---", "sin cerrar: sí"],
+        ["+++", "title = 'x'", "+++"],
+    ]
 )
 
 
 @st.composite
 def markdown_texts(draw: st.DrawFn) -> str:
     """Documents of every kind of block with any of the three line ends; code fences nearly always closed."""
-    blocks = draw(
-        st.lists(
-            st.one_of(_HEADINGS, _paragraphs(), _tables(), _fences(), _lists(), _OTHERS), max_size=8
-        )
-    )
+    blocks = draw(st.lists(st.one_of(_HEADINGS, _paragraphs(), _tables(), _fences(), _lists(), _OTHERS), max_size=8))
     separated = [line for block in blocks for line in [*block, *([""] if draw(st.integers(0, 5)) else [])]]
     end = draw(st.sampled_from(["\n", "\n", "\r\n", "\r"]))
     return end.join([*draw(_FRONT), *separated]) + draw(st.sampled_from(["", end]))
@@ -99,7 +119,9 @@ WILD_TEXTS = st.text(st.sampled_from("`~#-*>|+ \t\n\r:._=<[]()1añ字😀\\\f\u0
 
 def passage_faults(document: Document, passages: Sequence[Passage], counter: TokenCounter, cap: int) -> list[str]:
     """What does not hold of the passages of a document; empty when all is well."""
-    faults = [f"{p.id} does not quote the file" for p in passages if document.text[p.start : p.end] != p.text or not p.text]
+    faults = [
+        f"{p.id} does not quote the file" for p in passages if document.text[p.start : p.end] != p.text or not p.text
+    ]
     for passage in passages:
         size = count_tokens(passage.embedded_text, counter) + SPECIAL
         if size > cap:

@@ -1,8 +1,8 @@
 """A sync in a process of its own that halts before every durable write until its parent says go, so that it can be killed there.
 
-    with SteppingSync(home) as sync:
-        sync.run_to("add")
-        sync.kill()
+with SteppingSync(home) as sync:
+    sync.run_to("add")
+    sync.kill()
 """
 
 import subprocess
@@ -48,7 +48,9 @@ class SteppingSync:
     def __enter__(self) -> "SteppingSync":
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.process.kill()
         self.process.communicate()
 

@@ -289,7 +289,9 @@ def test_the_old_index_answers_until_the_rebuilt_one_is_whole(make_index: MakeIn
     index = make_index({"ruda.md": RUDA})
     index.sync(HashEmbedder())
     old, states = index.view().name, {}
-    index.rebuild(HashEmbedder(), checkpoint=lambda name: states.update({name: (index.view().name, index.view().state)}))
+    index.rebuild(
+        HashEmbedder(), checkpoint=lambda name: states.update({name: (index.view().name, index.view().state)})
+    )
     assert {states[name] for name in ("pending", "embed", "add", "publish")} == {(old, "complete")}
     assert index.view().name != old
 
@@ -298,9 +300,10 @@ def test_a_killed_rebuild_is_finished_by_a_sync_and_leaves_nothing(make_index: M
     index = make_index({"ruda.md": RUDA})
     index.sync(HashEmbedder())
     with pytest.raises(RuntimeError):
-        index.rebuild(HashEmbedder(), checkpoint=Failing("add", RuntimeError("died")))
-    index.sync(HashEmbedder())
-    assert index.verify().sound
+        index.rebuild(HashEmbedder(), checkpoint=Failing("embed", RuntimeError("died")))
+    states: list[str] = []
+    index.sync(HashEmbedder(), checkpoint=lambda _: states.append(index.view().state))
+    assert index.verify().sound and set(states) == {"complete"}
     assert [path.name for path in index.folder.glob("chroma-*")] == ["chroma-2"]
 
 

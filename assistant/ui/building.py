@@ -1,0 +1,125 @@
+"""Builds an index from the page: a child process runs the command line, the page follows its log.
+
+    offer_build(Index(domain, settings), say)       # a button, then a progress bar, then the page starts again
+
+As soon as a view is published (words only, within seconds) the page can answer; the child goes on embedding.
+"""
+
+import os
+import re
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import streamlit as st
+
+from assistant.ui.safe_markdown import safe_text
+from assistant.ui.strings import Words
+from retrieval.index import Index
+from retrieval.lock import is_being_written
+from retrieval.view import current_view_name
+
+POLL = 0.25  # seconds between two looks at the log
+TAIL = 8_192  # bytes of the log that are read: progress is redrawn many times
+
+_STAGES = {
+    "Reading documents": "building_read",
+    "Embedding passages": "building_embed",
+    "Writing to Chroma": "building_add",
+    "Removing old passages": "building_delete",
+}
+_PROGRESS = re.compile(rf"({'|'.join(_STAGES)})\D*?(\d+)/(\d+)")
+_ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """How far a sync is: `name` is a key of the page's strings."""
+
+    name: str
+    done: int
+    total: int
+
+
+def offer_build(index: Index, say: Words, verb: str = "sync") -> None:
+    """A button that builds the index; while a build runs, its progress instead. Starts the page anew when it can answer."""
+    process: subprocess.Popen[bytes] | None = st.session_state.get(_key(index))
+    if process is not None or is_being_written(index.folder):
+        _follow(index, process, say)
+        return
+    place = st.empty()
+    if place.button(say["build_index"], type="primary", icon=":material/build:", key="build"):
+        place.empty()
+        process = start_build(index, verb)
+        st.session_state[_key(index)] = process
+        _follow(index, process, say)
+        return
+    st.caption(say["by_command"])
+    st.code(f"savia index {verb} --domain {index.domain.name}", language=None)
+
+
+def start_build(index: Index, verb: str = "sync") -> subprocess.Popen[bytes]:
+    """Run `savia index sync` as a child whose progress goes to a log beside the index."""
+    log = _log(index)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    # A terminal's progress bar, though the log is a file: FORCE_COLOR makes Rich redraw it as it moves.
+    terminal = {"FORCE_COLOR": "1", "TERM": "xterm", "COLUMNS": "100", "NO_COLOR": ""}
+    environment = {**os.environ, **terminal, "SAVIA_HOME": str(index.settings.home.resolve())}
+    command = [sys.executable, "-m", "savia", "index", verb, "--domain", index.domain.name]
+    with log.open("wb") as output:
+        return subprocess.Popen(command, env=environment, stdout=output, stderr=output, stdin=subprocess.DEVNULL)
+
+
+def read_stage(log: Path) -> Stage | None:
+    """The latest progress that the log shows."""
+    found = _PROGRESS.findall(_read_tail(log))
+    if not found:
+        return None
+    name, done, total = found[-1]
+    return Stage(_STAGES[name], int(done), int(total))
+
+
+def _follow(index: Index, process: "subprocess.Popen[bytes] | None", say: Words) -> None:
+    before = current_view_name(index.folder)
+    bar = st.progress(0.0, text=say["building"])
+    while process.poll() is None if process else is_being_written(index.folder):
+        stage = read_stage(_log(index))
+        if stage and stage.total:
+            text = f"{say[stage.name]} · {stage.done} / {stage.total}"
+            bar.progress(min(1.0, stage.done / stage.total), text=text)
+        if current_view_name(index.folder) != before:
+            st.rerun()
+        time.sleep(POLL)
+    st.session_state.pop(_key(index), None)
+    if process is not None and process.returncode:
+        bar.empty()
+        st.error(f"{say['build_failed']} {safe_text(_last_words(_log(index)))}", icon=":material/error:")
+        return
+    st.rerun()
+
+
+def _last_words(log: Path) -> str:
+    """The command's own sentence about what went wrong."""
+    lines = [line.strip() for line in _read_tail(log).splitlines() if line.strip()]
+    for place in range(len(lines) - 1, -1, -1):
+        if lines[place].startswith("Error:"):
+            return " ".join(lines[place:]).removeprefix("Error:").strip()
+    return lines[-1] if lines else ""
+
+
+def _read_tail(log: Path) -> str:
+    try:
+        data = log.read_bytes()[-TAIL:]
+    except OSError:
+        return ""
+    return _ANSI.sub("", data.decode("utf-8", "replace"))
+
+
+def _log(index: Index) -> Path:
+    return index.folder.parent / "index.log"
+
+
+def _key(index: Index) -> str:
+    return f"build {index.folder}"

@@ -1,0 +1,107 @@
+"""What the page keeps open between two clicks: the embedder, and for each domain the assistant over its current view.
+
+    opened = open_assistant(domain, read_settings(), read_assistant_settings())
+    opened.assistant.ask("¿Qué es el susto?")
+
+An assistant is opened anew when a sync published another view. The old one is closed first: a Chroma client that was open
+while another process wrote keeps a stale nearest-neighbour index.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import streamlit as st
+from pydantic import ValidationError
+
+from assistant.answer import Assistant
+from assistant.settings import AssistantSettings
+from assistant.wiring import build_assistant
+from retrieval.domain import Domain
+from retrieval.embedders import Embedder
+from retrieval.errors import SettingsError
+from retrieval.index import Index
+from retrieval.lock import is_being_written
+from retrieval.retrievers import DenseRetriever, HybridRetriever
+from retrieval.settings import RetrievalSettings
+from retrieval.view import current_view_name
+from retrieval.wiring import build_embedder
+
+MOST_DOMAINS = 4  # kept open at once; each holds a memory map and a Chroma client
+
+Stamp = tuple[str | None, bool, int, int]
+
+
+@dataclass(frozen=True)
+class Opened:
+    """An assistant with what has to be said about it."""
+
+    assistant: Assistant
+    stamp: Stamp
+    notes: tuple[str, ...] = field(default=())
+
+
+def open_assistant(domain: Domain, retrieval: RetrievalSettings, settings: AssistantSettings) -> Opened:
+    """The domain's assistant over its current view. Raises `IndexProblem`, `UsageError`."""
+    index = Index(domain, retrieval)
+    stamp = _stamp(index)
+    key = (domain.name, str(retrieval.home), retrieval.embedder, settings.backend, settings.retriever)
+    opened = _open(*key, retrieval, settings, stamp)
+    if opened.stamp != stamp:
+        _open.clear(*key, retrieval, settings, stamp)
+        opened = _open(*key, retrieval, settings, stamp)
+    return opened
+
+
+def read_assistant_settings() -> AssistantSettings:
+    """Settings of the middle floor. Raises `SettingsError`."""
+    try:
+        return AssistantSettings()
+    except ValidationError as error:
+        faults = "; ".join(
+            f"SAVIA_{'_'.join(str(part) for part in fault['loc']).upper()}={fault.get('input')!r}: {fault['msg']}"
+            for fault in error.errors()
+        )
+        raise SettingsError(f"A setting cannot be read: {faults}.", "Correct the environment variable.") from error
+
+
+def _stamp(index: Index) -> Stamp:
+    """Changes whenever an open assistant would answer otherwise than a fresh one."""
+    pack, calibration = index.domain.folder / "domain.yaml", index.folder / "calibration.json"
+    return current_view_name(index.folder), is_being_written(index.folder), _changed(pack), _changed(calibration)
+
+
+def _changed(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+def _close(opened: Opened) -> None:
+    """Let go of Chroma; everything else is memory."""
+    retriever = opened.assistant.retriever
+    dense = retriever.dense if isinstance(retriever, HybridRetriever) else retriever
+    if isinstance(dense, DenseRetriever):
+        dense.store.close()
+
+
+@st.cache_resource(max_entries=MOST_DOMAINS, on_release=_close, show_spinner=False)
+def _open(
+    name: str,
+    home: str,
+    embedder_name: str,
+    backend: str,
+    retriever: str,
+    _retrieval: RetrievalSettings,
+    _settings: AssistantSettings,
+    _stamp: Stamp,
+) -> Opened:
+    embedder, notes = _embedder(embedder_name, str(_retrieval.models_dir), _retrieval)
+    assistant = build_assistant(name, _retrieval, _settings, embedder, engine="dense")
+    return Opened(assistant, _stamp, notes)
+
+
+@st.cache_resource(max_entries=2, show_spinner=False)
+def _embedder(name: str, models: str, _retrieval: RetrievalSettings) -> tuple[Embedder | None, tuple[str, ...]]:
+    notes: list[str] = []
+    return build_embedder(_retrieval, notes.append), tuple(notes)

@@ -1,0 +1,66 @@
+"""Makes the README's pictures from the running app: `make screenshots` writes docs/images/*.png.
+
+python -m docs.make_screenshots
+"""
+
+import tempfile
+from pathlib import Path
+
+from playwright.sync_api import Page
+
+from docs.live_page import ROOT, build_index, chromium_page, make_home, running_app
+
+IMAGES = ROOT / "docs" / "images"
+QUESTION = "¿Para qué se usa la sábila?"
+DANGER = "Mi hijo se tragó una semilla de higuerilla, ¿qué hago?"
+UNKNOWN = "¿Cuánto cuesta un boleto de avión a Tokio?"
+NARROW = {"width": 420, "height": 900}
+PATIENCE_MS = 30_000
+
+
+def main() -> None:
+    IMAGES.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        home = make_home(Path(folder))
+        build_index(home)
+        with running_app(home) as address, chromium_page() as page:
+            take_all(page, address)
+
+
+def take_all(page: Page, address: str) -> None:
+    page.set_default_timeout(PATIENCE_MS)
+    page.goto(address)
+    page.get_by_role("button", name=QUESTION).wait_for()
+    take(page, "welcome")
+    ask(page, QUESTION)
+    take(page, "answer")
+    ask(page, DANGER)
+    take(page, "warning")
+    ask(page, UNKNOWN)
+    take(page, "refusal")
+    page.set_viewport_size(NARROW)  # type: ignore[arg-type]
+    page.wait_for_timeout(800)
+    take(page, "narrow")
+    page.set_viewport_size({"width": 1440, "height": 900})
+    page.goto(f"{address}/documents?document=plantas/sabila")
+    page.get_by_role("heading", name="Sábila", exact=True).wait_for()
+    take(page, "documents")
+
+
+def ask(page: Page, question: str) -> None:
+    """Type a question and wait for the whole answer."""
+    before = page.get_by_text("Motor:").count()
+    box = page.get_by_placeholder("Escriba su pregunta…")
+    box.fill(question)
+    box.press("Enter")
+    page.get_by_text("Motor:").nth(before).wait_for()
+    page.get_by_test_id("stStatusWidget").wait_for(state="detached")
+
+
+def take(page: Page, name: str) -> None:
+    page.wait_for_timeout(700)  # animations and fonts
+    page.screenshot(path=IMAGES / f"{name}.png")
+
+
+if __name__ == "__main__":
+    main()

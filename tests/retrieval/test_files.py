@@ -1,0 +1,38 @@
+"""Writes that a reader sees whole or not at all."""
+
+from pathlib import Path
+
+import pytest
+
+from retrieval.files import read_json, write_atomically, write_json
+
+
+def test_a_write_replaces_the_old_content_whole(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "CURRENT"
+    write_atomically(path, b"first, the longer one\n")
+    write_atomically(path, b"second\n")
+    assert path.read_bytes() == b"second\n"
+    assert [entry.name for entry in path.parent.iterdir()] == ["CURRENT"]
+
+
+def test_a_failed_write_keeps_the_old_content_and_leaves_no_rubbish(tmp_path: Path) -> None:
+    path = tmp_path / "folder"
+    path.mkdir()
+    (path / "inside").write_text("kept")
+    with pytest.raises(OSError):  # a file cannot be renamed over a folder
+        write_atomically(path, b"new")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["folder"]
+    assert (path / "inside").read_text() == "kept"
+
+
+
+
+def test_others_may_read_what_was_written(tmp_path: Path) -> None:
+    write_atomically(tmp_path / "file", b"x")
+    assert (tmp_path / "file").stat().st_mode & 0o777 == 0o644
+
+
+def test_json_is_written_for_people_and_read_back(tmp_path: Path) -> None:
+    write_json(tmp_path / "a.json", {"título": ["sábila", 1, None]})
+    assert "sábila" in (tmp_path / "a.json").read_text(encoding="utf-8")
+    assert read_json(tmp_path / "a.json") == {"título": ["sábila", 1, None]}
