@@ -6,6 +6,7 @@ cite("Se usa en quemaduras [1].", sources, analyzer)[0].supported
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from assistant.messages import Source
 from retrieval.lexical import Analyzer
@@ -15,6 +16,7 @@ LEAST_OVERLAP = 0.6  # share of a sentence's content words that its passage must
 LEAST_WORDS = 2  # a sentence with fewer content words states nothing that could be checked
 
 _MARK = re.compile(r"\s*\[(\d{1,3})\]")
+_MARKS = re.compile(r"(?:\s*\[\d{1,3}\])+")
 _LINK = re.compile(r"!?\[([^\[\]]*)\]\([^()]*\)")
 _EMPHASIS = re.compile(r"(\*{1,3}|(?<!\w)_{1,3}(?=\S)|(?<=\S)_{1,3}(?!\w)|`)")
 _QUOTE_MARK = re.compile(r"^[ \t]*>[ \t]?", re.MULTILINE)
@@ -49,7 +51,7 @@ def cite(answer: str, sources: Sequence[Source], analyzer: Analyzer) -> list[Cit
         claim = plain(_MARK.sub("", sentence)).strip()
         for number in dict.fromkeys(int(mark) for mark in _MARK.findall(sentence)):
             source = by_number.get(number)
-            if source:
+            if source and claim:
                 quote, supported = check(claim, source.text, analyzer)
                 citations.append(
                     Citation(number, source.passage_id, source.document_id, source.section_id, quote, supported, claim)
@@ -87,9 +89,15 @@ def _row(match: re.Match[str]) -> str:
 
 
 def _cited_sentences(answer: str) -> list[str]:
-    """Sentences with their marks: a mark after the full stop belongs to the sentence before it."""
+    """Claims with their marks: a mark after the full stop belongs to the sentence before it, and a sentence with marks in
+    several places is as many claims."""
     text = re.sub(r"([.!?…])((?:\s*\[\d{1,3}\])+)", r"\2\1", answer)
-    return [text[start:end] for start, end in sentence_spans(text) if _MARK.search(text[start:end])]
+    claims: list[str] = []
+    for start, end in sentence_spans(text):
+        ends = [match.end() for match in _MARKS.finditer(text, start, end)]
+        cuts = [start, *ends[:-1], end]
+        claims.extend(text[one:other] for one, other in pairwise(cuts) if ends)
+    return claims
 
 
 def _nearest_sentence(claim: str, passage: str, analyzer: Analyzer) -> str:

@@ -1,7 +1,7 @@
 """`python -m benchmarks [NAME ...] [--quick]`: measure, print, and write results.json and the table of README.md.
 
-    make bench                              # everything, about 40 minutes on two cores
-    python -m benchmarks commands answers   # these groups; the other rows stay as they are
+make bench                              # everything, about 40 minutes on two cores
+python -m benchmarks commands answers   # these groups; the other rows stay as they are
 """
 
 import argparse
@@ -68,7 +68,9 @@ def _print(row: Row) -> None:
 def _read_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure what Savia promises.")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"any of {', '.join(BENCHMARKS)}; default: all")
-    parser.add_argument("--quick", action="store_true", help="small sizes, to see that all of it works; writes no table")
+    parser.add_argument(
+        "--quick", action="store_true", help="small sizes, to see that all of it works; writes no table"
+    )
     options = parser.parse_args()
     unknown = [name for name in options.names if name not in BENCHMARKS]
     if unknown:

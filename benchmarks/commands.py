@@ -1,6 +1,6 @@
 """Fresh processes, as a person at a terminal meets them: `savia --help`, and `savia ask` on the shipped pack.
 
-    python -m benchmarks commands
+python -m benchmarks commands
 """
 
 from collections.abc import Iterator

@@ -1,8 +1,8 @@
 """Rows of the benchmark table: a figure, its bound, whether it holds; kept in results.json and shown in README.md.
 
-    report = Report.load(Path("benchmarks"))
-    report.replace("commands", rows)
-    report.write()
+report = Report.load(Path("benchmarks"))
+report.replace("commands", rows)
+report.write()
 """
 
 import json

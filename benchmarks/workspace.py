@@ -1,8 +1,8 @@
 """Where benchmarks work (`.bench/`, git-ignored) and how they start and measure other processes.
 
-    workspace = Workspace.make(quick=False)
-    finished = workspace.savia("ask", "¿Qué es el susto?", "--json")
-    finished.seconds, finished.peak_mb
+workspace = Workspace.make(quick=False)
+finished = workspace.savia("ask", "¿Qué es el susto?", "--json")
+finished.seconds, finished.peak_mb
 """
 
 import json

@@ -6,7 +6,7 @@ python -m docs.make_screenshots
 import tempfile
 from pathlib import Path
 
-from playwright.sync_api import Page
+from playwright.sync_api import Page, ViewportSize
 
 from docs.live_page import ROOT, build_index, chromium_page, make_home, running_app
 
@@ -14,7 +14,8 @@ IMAGES = ROOT / "docs" / "images"
 QUESTION = "¿Para qué se usa la sábila?"
 DANGER = "Mi hijo se tragó una semilla de higuerilla, ¿qué hago?"
 UNKNOWN = "¿Cuánto cuesta un boleto de avión a Tokio?"
-NARROW = {"width": 420, "height": 900}
+WIDE = ViewportSize(width=1440, height=900)
+NARROW = ViewportSize(width=420, height=900)
 PATIENCE_MS = 30_000
 
 
@@ -34,17 +35,25 @@ def take_all(page: Page, address: str) -> None:
     take(page, "welcome")
     ask(page, QUESTION)
     take(page, "answer")
+    page.set_viewport_size(NARROW)
+    page.mouse.move(200, 400)
+    page.mouse.wheel(0, -5_000)
+    take(page, "narrow")
+    page.set_viewport_size(WIDE)
+    start_again(page)
     ask(page, DANGER)
     take(page, "warning")
+    start_again(page)
     ask(page, UNKNOWN)
     take(page, "refusal")
-    page.set_viewport_size(NARROW)  # type: ignore[arg-type]
-    page.wait_for_timeout(800)
-    take(page, "narrow")
-    page.set_viewport_size({"width": 1440, "height": 900})
     page.goto(f"{address}/documents?document=plantas/sabila")
     page.get_by_role("heading", name="Sábila", exact=True).wait_for()
     take(page, "documents")
+
+
+def start_again(page: Page) -> None:
+    page.get_by_role("button", name="Nueva conversación").click()
+    page.get_by_role("button", name=QUESTION).wait_for()
 
 
 def ask(page: Page, question: str) -> None:

@@ -70,7 +70,7 @@ def _rows(folder: Path, name: str) -> Iterator[dict[str, object]]:
     path = plain if plain.is_file() else packed
     opener = gzip.open if path == packed else open
     with opener(path, "rt", encoding="utf-8") as file:
-        for number, line in enumerate(file, 1):
+        for number, line in enumerate(_readable(file, path), 1):
             if not line.strip():
                 continue
             try:
@@ -79,6 +79,14 @@ def _rows(folder: Path, name: str) -> Iterator[dict[str, object]]:
             except (ValueError, KeyError, TypeError) as error:
                 raise UsageError(f"{path}, line {number}: no JSON object with _id and text.") from error
             yield row
+
+
+def _readable(lines: Iterator[str], path: Path) -> Iterator[str]:
+    """The lines of a file that may be cut short or in another encoding."""
+    try:
+        yield from lines
+    except (UnicodeDecodeError, EOFError, OSError) as error:
+        raise UsageError(f"{path} cannot be read ({error}).", "Fetch the file again.") from error
 
 
 def _read_qrels(path: Path) -> dict[str, dict[str, int]]:

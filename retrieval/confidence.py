@@ -1,11 +1,11 @@
-"""Whether the corpus answers a question at all: a logistic model over five signs of the search, calibrated on gold questions.
+"""Whether the corpus answers a question at all: a logistic model over six signs of the search, calibrated on gold questions.
 
     confidence = Confidence.fit(rows, answerable)      # or Confidence() where a pack has no gold
     confidence.accepts(signs(view, question, hits, rewriter))
 
 Signs, all about the question's words other than names, weighted by idf: the share that one of the best passages says; the
 share that no document knows (a plant without an entry); whether the question names a document or one of the corpus' topics; the share that asks for a
-kind of section (the pack's aliases); and the best hit's score. Fitted by Newton's method with a small ridge penalty.
+kind of section (the pack's aliases); the best hit's score; and the best cosine. Fitted by Newton's method with a small ridge penalty.
 """
 
 from collections.abc import Collection, Sequence
@@ -26,7 +26,8 @@ REFUSAL_WEIGHT = 2.5  # a wrong answer to an unanswerable question costs this ma
 SCORE_SCALE = 10.0  # brings the best hit's score, in deviations, to the size of the other signs
 
 Signs = NDArray[np.float64]
-SIGN_NAMES = ("said", "unknown", "named", "asks", "strength")
+SIGN_NAMES = ("said", "unknown", "named", "asks", "strength", "near")
+NO_VECTORS = 0.4  # the cosine assumed where there are no vectors: it speaks for neither side
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ class Confidence:
     """`weights` are for the signs in `SIGN_NAMES` order, then the constant. The default was chosen by eye: a fair part of what
     the question says must be found, and little of it may be unknown."""
 
-    weights: tuple[float, ...] = (3.0, -3.0, 1.0, 0.5, 0.3, -0.6)
+    weights: tuple[float, ...] = (3.0, -3.0, 1.0, 0.5, 0.1, 5.0, -2.9)
     threshold: float = 0.5
 
     def probability(self, signs: Signs) -> float:
@@ -69,7 +70,7 @@ class Confidence:
 
 
 def signs(view: View, question: str, hits: Sequence[Hit], rewriter: Rewriter) -> Signs:
-    """The five signs of a search; see the module's docstring."""
+    """The six signs of a search; see the module's docstring."""
     names = {term for name, _ in rewriter.names.find(question) for term in name.split()}
     terms = view.query_terms(question)
     unknown = sum(view.term_idf(-1) for _, number in terms if number < 0)
@@ -80,9 +81,10 @@ def signs(view: View, question: str, hits: Sequence[Hit], rewriter: Rewriter) ->
     said = max((_mass_in(mass, view.analyzer.terms(hit.passage.embedded_text)) for hit in hits[:TOP]), default=0.0)
     asks = _mass_in(mass, rewriter.asking_terms)
     strength = hits[0].score / SCORE_SCALE if hits else 0.0
+    near = max((hit.scores.get("dense", NO_VECTORS) for hit in hits[:TOP]), default=0.0)
     if not total:  # nothing but a name: "la ruda"
-        return np.array([1.0, 0.0, float(known), 0.0, strength])
-    return np.array([said / total, unknown / total, float(known), asks / total, strength])
+        return np.array([1.0, 0.0, float(known), 0.0, strength, near])
+    return np.array([said / total, unknown / total, float(known), asks / total, strength, near])
 
 
 def _mass_in(mass: dict[str, float], terms: Collection[str]) -> float:

@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from stat import S_ISREG
 
 from retrieval.documents import Document, UnreadableText, decode_text, document_id, parse_document
 
@@ -44,7 +45,8 @@ def _scan(folder: Path, root: Path, prefix: str) -> Iterator[CorpusFile]:
             continue
         if not _is_printable(path):
             if entry.name.lower().endswith(SUFFIXES):
-                yield CorpusFile(ascii(path), Path(entry.path), refused="file name is not valid UTF-8")
+                reason = "holds a line break" if "\n" in path or "\r" in path else "is not valid UTF-8"
+                yield CorpusFile(ascii(path), Path(entry.path), refused=f"file name {reason}")
         elif entry.is_symlink():
             yield from _scan_link(entry, path, root)
         elif entry.is_dir(follow_symlinks=False):
@@ -71,6 +73,8 @@ def _scan_link(entry: "os.DirEntry[str]", path: str, root: Path) -> Iterator[Cor
 
 
 def _regular(location: Path, path: str, stat: os.stat_result) -> CorpusFile:
+    if not S_ISREG(stat.st_mode):  # reading a pipe would wait for ever
+        return CorpusFile(path, location, refused="not a regular file")
     if stat.st_size > MAX_FILE:
         return CorpusFile(
             path, location, stat.st_size, stat.st_mtime_ns, f"larger than {MAX_FILE // 2**20} MiB; split it"

@@ -9,29 +9,22 @@ Only block structure is parsed (markdown-it-py with line maps): inline content i
 
 import hashlib
 import re
-import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-import yaml
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
+from retrieval.front_matter import FieldValue, read_front_matter
 from retrieval.text import slugify, strip_invisible
 
-MAX_FRONT_MATTER = 65_536  # characters; longer ones are data, not metadata, and a cost to every load
-MAX_FIELD_VALUES = 200  # values kept of one front-matter list
-
 _LINE = re.compile(r"[^\r\n]*(?:\r\n?|\n|\Z)")  # the line ends that markdown-it counts
-_YAML_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _TAG = re.compile(r"<[^>\n]{0,200}>")
 _LINK = re.compile(r"!?\[([^\[\]]*)\]\([^()]*\)")
 _HEADING_ATTRIBUTES = re.compile(r"\s*\{[#.][^{}]*\}\s*$")
 _EMPHASIS = re.compile(r"(\*{1,3}|`+|(?<!\w)_{1,3}|_{1,3}(?!\w))")
-
-FieldValue = str | tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +104,7 @@ def parse_document(path: str, text: str) -> Document:
     >>> parse_document("a/b.md", "# Title\\n\\nIntro.\\n\\n## Uses\\n\\nTea.").sections[1].id
     'a/b#uses'
     """
-    fields, body_start, warnings = _read_front_matter(text)
+    fields, body_start, warnings = read_front_matter(text)
     lines = _line_offsets(text)
     first_line = lines.index(body_start) if body_start < len(text) else len(lines) - 1
     try:
@@ -250,57 +243,3 @@ def _unique(section_id: str, used: dict[str, int]) -> str:
     if used[section_id] == 1:
         return section_id
     return _unique(f"{section_id}-{used[section_id]}", used)
-
-
-_FENCES = {"---": ("---", "..."), "+++": ("+++",)}
-
-
-def _read_front_matter(text: str) -> tuple[dict[str, FieldValue], int, list[str]]:
-    """Fields, the offset where the body starts, and warnings. The fence must be the whole first line."""
-    first = _LINE.match(text)
-    assert first is not None
-    fence = first.group().rstrip()
-    if fence not in _FENCES or first.end() == len(text):
-        return {}, 0, []
-    position = first.end()
-    while position < len(text):
-        line = _LINE.match(text, position)
-        assert line is not None
-        if line.group().rstrip() in _FENCES[fence]:
-            return _parse_fields(text[first.end() : position], fence, line.end())
-        position = line.end()
-        if position > MAX_FRONT_MATTER:
-            return {}, 0, [f"front matter is not closed within {MAX_FRONT_MATTER:,} characters; read as text"]
-    return {}, 0, ["front matter is opened on line 1 and never closed; read as text"]
-
-
-def _parse_fields(source: str, fence: str, body_start: int) -> tuple[dict[str, FieldValue], int, list[str]]:
-    try:
-        loaded = tomllib.loads(source) if fence == "+++" else yaml.load(source, Loader=_YAML_LOADER)
-    except (yaml.YAMLError, tomllib.TOMLDecodeError, ValueError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" at line {mark.line + 2}" if mark is not None else ""
-        return {}, body_start, [f"front matter could not be read{where} and was skipped"]
-    if loaded is None:
-        return {}, body_start, []
-    if not isinstance(loaded, dict):
-        return {}, 0, ["front matter is no mapping of fields; read as text"]
-    fields = {str(name): _field_value(value) for name, value in loaded.items()}
-    return {name: value for name, value in fields.items() if value not in ("", ())}, body_start, []
-
-
-def _field_value(value: Any) -> FieldValue:
-    """Scalars as text, lists of scalars as tuples; anything nested is dropped (it cannot be filtered by)."""
-    if isinstance(value, list):
-        scalars = [_scalar(item) for item in value[:MAX_FIELD_VALUES] if not isinstance(item, list | dict)]
-        return tuple(text for text in scalars if text)
-    if isinstance(value, dict) or value is None:
-        return ""
-    return _scalar(value)
-
-
-def _scalar(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    text = str(value).encode("utf-8", "replace").decode()  # YAML escapes can spell half a surrogate pair
-    return strip_invisible(text).strip()

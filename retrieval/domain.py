@@ -186,11 +186,21 @@ def read_config(path: Path) -> DomainConfig:
 def _fault(fault: Any) -> str:
     place = ".".join(str(part) for part in fault["loc"])
     if fault["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(str(fault["loc"][-1]), list(DomainConfig.model_fields), 1)
+        near = difflib.get_close_matches(str(fault["loc"][-1]), _known_keys(fault["loc"]), 1)
         return f"{place}: unknown key" + (f" (did you mean {near[0]}?)" if near else "")
     if fault["type"] == "missing":
         return f"{place}: is missing"
     return f"{place}: {fault['msg'].removeprefix('Value error, ')} (found {str(fault['input'])[:60]!r})"
+
+
+def _known_keys(place: tuple[int | str, ...]) -> list[str]:
+    """The keys that may stand where an unknown one was found."""
+    below: dict[int | str, type[_Model]] = {
+        "sections": SectionRule,
+        "red_flags": RedFlag,
+        "benchmark_questions": BenchmarkQuestion,
+    }
+    return list((below.get(place[0], DomainConfig) if len(place) > 1 else DomainConfig).model_fields)
 
 
 _KINDS = Kind.__args__  # type: ignore[attr-defined]
@@ -202,7 +212,11 @@ def read_questions(path: Path) -> list[GoldQuestion]:
         return []
     questions: list[GoldQuestion] = []
     faults: list[str] = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")  # splitlines() would cut at characters that JSON allows
+    except UnicodeDecodeError as error:
+        raise DomainInvalid(f"{path} has faults:", [f"not UTF-8 at byte {error.start}"], "Save it as UTF-8.") from error
+    for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
         try:
@@ -225,9 +239,11 @@ def _question(row: dict[str, Any], number: int) -> GoldQuestion:
     question = row["question"]
     if not isinstance(question, str) or not question.strip():
         raise ValueError("question is empty")
+    if not isinstance(row["relevant"], list) or not all(isinstance(name, str) for name in row["relevant"]):
+        raise ValueError("relevant is no list of section ids")
     relevant = tuple(row["relevant"])
     if bool(relevant) == (kind in ("near_miss", "off_topic")):
-        raise ValueError(f"a {kind} question {'must have no' if relevant else 'needs'} relevant sections")
+        raise ValueError(f"kind {kind} {'must have no' if relevant else 'needs'} relevant sections")
     history = tuple((turn["role"], turn["content"]) for turn in row.get("history", ()))
     return GoldQuestion(str(row.get("id", number)), question, kind, relevant, split, history)
 

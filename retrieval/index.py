@@ -129,7 +129,11 @@ class Index:
     ) -> SyncReport:
         """Make everything anew from the documents: texts, vectors, Chroma. The old index answers until the new one is whole."""
         with writer_lock(self.folder, "savia index rebuild"), storage_errors(f"write the index at {self.folder}"):
-            return self._sync(embedder, progress or _silent, checkpoint or _unchecked, None, fresh=True)
+            old = self._served_collection()
+            report = self._sync(embedder, progress or _silent, checkpoint or _unchecked, None, fresh=True)
+            if old:
+                ChromaStore.drop(*old)
+            return report
 
     def verify(self) -> VerifyReport:
         """Compare files, view and Chroma. Reads everything; changes nothing."""
@@ -422,6 +426,14 @@ class Index:
         for path in (self.folder / "vectors").glob("*"):
             if not path.stem.endswith(f"-{keep}"):
                 path.unlink(missing_ok=True)
+
+    def _served_collection(self) -> tuple[str, str] | None:
+        """Server and collection of the current view where it has one there: folders go by name, this one must be asked for."""
+        try:
+            meta = open_view(self.folder).meta
+        except (IndexMissing, IndexDamaged):
+            return None
+        return (meta["chroma"], meta["collection"]) if "://" in meta["chroma"] else None
 
     def _report(self, plan: _Plan, view: View, embedded: int, started: float) -> SyncReport:
         rows = {path: row for row, path in enumerate(view.paths)} if plan.read else {}

@@ -199,8 +199,8 @@ def build_postings(counts: TermCounts, vocabulary_size: int, k1: float = K1, b: 
     from scipy.sparse import csr_array
 
     documents = len(counts)
-    lengths = np.add.reduceat(counts.counts.astype(np.int64), counts.starts[:-1]) if len(counts.terms) else np.zeros(0)
-    lengths = np.where(np.diff(counts.starts) > 0, lengths, 0) if documents else np.zeros(0)
+    sums = np.concatenate([[0], np.cumsum(counts.counts, dtype=np.int64)])
+    lengths = sums[counts.starts[1:]] - sums[counts.starts[:-1]]
     average = lengths.mean() if documents and lengths.any() else 1.0
     frequency = np.bincount(counts.terms, minlength=vocabulary_size)
     tf = counts.counts.astype(np.float32)

@@ -28,7 +28,7 @@ def average(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
 
 def _ndcg(ranking: Sequence[str], relevant: Mapping[str, int], cutoff: int) -> float:
     """Järvelin & Kekäläinen 2002 with trec_eval's linear gain and log2(rank + 1) discount."""
-    gain = sum(relevant.get(name, 0) / math.log2(rank + 1) for rank, name in enumerate(ranking, 1))
+    gain = sum(max(relevant.get(name, 0), 0) / math.log2(rank + 1) for rank, name in enumerate(ranking, 1))
     ideal = sorted((grade for grade in relevant.values() if grade > 0), reverse=True)[:cutoff]
     best = sum(grade / math.log2(rank + 1) for rank, grade in enumerate(ideal, 1))
     return gain / best if best else 0.0

@@ -25,14 +25,14 @@ _PROPOSALS = {
         "persona": "Eres un asistente que responde preguntas sobre {title} a partir de sus documentos y cita de dónde sale cada afirmación.",
         "refusal": "No encuentro la respuesta en los documentos.",
         "disclaimer": "Respuesta tomada de los documentos de {title}; compruébala en el texto citado.",
-        "what": "¿Qué es {title}?",
+        "what": "¿Qué dicen los documentos sobre {title}?",
         "section": "¿Qué se dice de {heading} en {title}?",
     },
     "en": {
         "persona": "You answer questions about {title} from its documents and cite where each statement comes from.",
         "refusal": "I do not find the answer in the documents.",
         "disclaimer": "Answer taken from the documents of {title}; check it against the cited text.",
-        "what": "What is {title}?",
+        "what": "What do the documents say about {title}?",
         "section": "What does {title} say about {heading}?",
     },
 }
@@ -111,7 +111,6 @@ def _headings(documents: list[Document]) -> Counter[str]:
 
 def _write_config(folder: Path, title: str, language: str, documents: list[Document], headings: Counter[str]) -> None:
     words = _PROPOSALS.get(language, _PROPOSALS["en"])
-    fields = Counter(name for d in documents for name in d.fields if name != "title")
     config = {
         "title": title,
         "language": language,
@@ -119,7 +118,7 @@ def _write_config(folder: Path, title: str, language: str, documents: list[Docum
         "refusal": words["refusal"],
         "disclaimer": words["disclaimer"].format(title=title),
         "sample_questions": _samples(words, documents, headings),
-        "fields": sorted(name for name, n in fields.items() if n * 2 >= len(documents))[:8],
+        "fields": _filter_fields(documents),
         "sections": {heading: {"aliases": []} for heading in headings},
     }
     _write_yaml(folder / "domain.yaml", config, _DOMAIN_COMMENT)
@@ -130,9 +129,22 @@ def _write_config(folder: Path, title: str, language: str, documents: list[Docum
     }
     _write_yaml(
         folder / "templates.yaml",
-        {"default": {"questions": [words["what"].replace("{title}", "{title}")]}, **templates},
+        {"default": {"questions": [words["what"]]}, **templates},
         _TEMPLATE_COMMENT,
     )
+
+
+def _filter_fields(documents: list[Document]) -> list[str]:
+    """Front-matter fields worth filtering by: most documents have them, and many share a value."""
+    values: dict[str, list[str]] = {}
+    for document in documents:
+        for name, value in document.fields.items():
+            values.setdefault(name, []).extend([value] if isinstance(value, str) else value)
+    return [
+        name
+        for name, found in sorted(values.items())
+        if name != "title" and len(found) * 2 >= len(documents) and len(set(found)) * 2 <= len(found)
+    ][:8]
 
 
 def _samples(words: dict[str, str], documents: list[Document], headings: Counter[str]) -> list[str]:
@@ -141,8 +153,10 @@ def _samples(words: dict[str, str], documents: list[Document], headings: Counter
     questions = []
     for number, document in enumerate(documents[::step][:4]):
         own = [s.heading_path[-1] for s in document.sections if s.heading_path and s.heading_path[-1] in headings]
+        own = [heading for heading in own if not heading.endswith("?")]
         key = "section" if own and number % 2 else "what"
-        questions.append(words[key].format(title=document.title, heading=own[0] if own else ""))
+        asked = document.title if document.title.endswith("?") else words[key]
+        questions.append(asked.format(title=document.title, heading=own[0] if own else ""))
     return questions
 
 

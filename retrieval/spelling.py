@@ -16,6 +16,7 @@ MOST_SUGGESTIONS = 3
 NEAREST = 12  # known terms looked at by edits
 
 _SOUNDS = [
+    (re.compile(r"^hi(?=e)"), "y"),
     (re.compile(r"qu(?=[ei])|q|k|c(?=[^eih]|$)"), "k"),
     (re.compile(r"(?<!c)h"), ""),
     (re.compile(r"g(?=[ei])"), "j"),

@@ -118,8 +118,23 @@ class ChromaStore:
             found = self._collection.query(query_embeddings=[vector], n_results=limit, include=["distances"])
         return found["ids"][0], 1.0 - np.array(found["distances"][0], np.float32)
 
+    @classmethod
+    def drop(cls, url: str, collection: str) -> None:
+        """Remove a collection from a server."""
+        store = cls.server(url, collection)
+        try:
+            with _chroma_faults(url):
+                store._client.delete_collection(collection)
+        finally:
+            store.close()
+
     def close(self) -> None:
         self._client.close()
+        # Chroma 1.5.9 leaves its two connections to a server open.
+        for client in (self._client, getattr(self._client, "_admin_client", None)):
+            session = getattr(getattr(client, "_server", None), "_session", None)
+            if session is not None:
+                session.close()
 
 
 @contextmanager

@@ -36,6 +36,7 @@ TWIN = 0.7  # two sentences sharing this share of their words say the same
 
 _TABLE_ROW = re.compile(r"^\s*\|")
 _TABLE_HEADER = re.compile(r"^[ \t]*\|[^\n]*\n[ \t]*\|[\s:|-]+$", re.MULTILINE)
+_MARK = re.compile(r"\[\d{1,3}\]")
 _ITEM = re.compile(r"^\s*(?:[-*+•]|\d{1,3}[.)])\s")
 _BOLD_LABEL = re.compile(r"^\*\*[^*]+\*\*\s*(—.*)?$")
 
@@ -134,6 +135,8 @@ class ExtractiveBackend:
             raw = source.text[start:end]
             text = plain(raw)
             item = bool(_TABLE_ROW.match(raw) or _ITEM.match(raw))
+            if _MARK.search(text):
+                continue  # a number in brackets of the document's own would be taken for a citation
             label = text.endswith(":") or _BOLD_LABEL.match(raw.strip()) is not None
             if not label and (len(text) >= LEAST_LENGTH or (item and text)):
                 yield _Sentence(source, place, text, frozenset(self._view.analyzer.terms(text)), item)

@@ -45,16 +45,14 @@ class Stage:
 
 def offer_build(index: Index, say: Words, verb: str = "sync") -> None:
     """A button that builds the index; while a build runs, its progress instead. Starts the page anew when it can answer."""
-    process: subprocess.Popen[bytes] | None = st.session_state.get(_key(index))
+    process = builds().get(index.folder)
     if process is not None or is_being_written(index.folder):
         _follow(index, process, say)
         return
     place = st.empty()
     if place.button(say["build_index"], type="primary", icon=":material/build:", key="build"):
         place.empty()
-        process = start_build(index, verb)
-        st.session_state[_key(index)] = process
-        _follow(index, process, say)
+        _follow(index, start_build(index, verb), say)
         return
     st.caption(say["by_command"])
     st.code(f"savia index {verb} --domain {index.domain.name}", language=None)
@@ -69,7 +67,15 @@ def start_build(index: Index, verb: str = "sync") -> subprocess.Popen[bytes]:
     environment = {**os.environ, **terminal, "SAVIA_HOME": str(index.settings.home.resolve())}
     command = [sys.executable, "-m", "savia", "index", verb, "--domain", index.domain.name]
     with log.open("wb") as output:
-        return subprocess.Popen(command, env=environment, stdout=output, stderr=output, stdin=subprocess.DEVNULL)
+        process = subprocess.Popen(command, env=environment, stdout=output, stderr=output, stdin=subprocess.DEVNULL)
+    builds()[index.folder] = process
+    return process
+
+
+@st.cache_resource(show_spinner=False)
+def builds() -> dict[Path, "subprocess.Popen[bytes]"]:
+    """The children by index folder, for every session of the page: a build outlives the tab that started it."""
+    return {}
 
 
 def read_stage(log: Path) -> Stage | None:
@@ -92,7 +98,7 @@ def _follow(index: Index, process: "subprocess.Popen[bytes] | None", say: Words)
         if current_view_name(index.folder) != before:
             st.rerun()
         time.sleep(POLL)
-    st.session_state.pop(_key(index), None)
+    builds().pop(index.folder, None)
     if process is not None and process.returncode:
         bar.empty()
         st.error(f"{say['build_failed']} {safe_text(_last_words(_log(index)))}", icon=":material/error:")
@@ -119,7 +125,3 @@ def _read_tail(log: Path) -> str:
 
 def _log(index: Index) -> Path:
     return index.folder.parent / "index.log"
-
-
-def _key(index: Index) -> str:
-    return f"build {index.folder}"

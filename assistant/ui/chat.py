@@ -40,7 +40,7 @@ def show_chat(assistant: Assistant, say: Words) -> None:
     if not exchanges and not question:
         _show_welcome(assistant, say)
     for place, exchange in enumerate(exchanges):
-        _show_exchange(exchange, assistant, say, newest=not question and place == len(exchanges) - 1)
+        _show_exchange(exchange, place, assistant, say, newest=not question and place == len(exchanges) - 1)
     if question:
         _answer(question, assistant, exchanges, say)
 
@@ -80,7 +80,7 @@ def _ask_sample(question: str) -> None:
     st.session_state["sample"] = question
 
 
-def _show_exchange(exchange: Exchange, assistant: Assistant, say: Words, newest: bool) -> None:
+def _show_exchange(exchange: Exchange, place: int, assistant: Assistant, say: Words, newest: bool) -> None:
     answer = exchange.answer
     left, right = st.columns(COLUMNS, gap="large")
     with left:
@@ -92,7 +92,7 @@ def _show_exchange(exchange: Exchange, assistant: Assistant, say: Words, newest:
             _show_reasoning(answer.reasoning, say)
             _show_answer(exchange, assistant, say)
     with right:
-        show_sources(answer, say, assistant.domain.name, folded=not newest)
+        show_sources(answer, say, assistant.domain.name, place, folded=not newest)
 
 
 def _answer(question: str, assistant: Assistant, exchanges: list[Exchange], say: Words) -> None:
@@ -120,7 +120,7 @@ def _answer(question: str, assistant: Assistant, exchanges: list[Exchange], say:
                 _show_reasoning(exchange.answer.reasoning, say)
                 _show_answer(exchange, assistant, say)
     with right:
-        show_sources(exchange.answer, say, assistant.domain.name)
+        show_sources(exchange.answer, say, assistant.domain.name, len(exchanges) - 1)
 
 
 def _search(question: str, assistant: Assistant, history: list[Turn], say: Words) -> AnswerStream:
@@ -175,13 +175,14 @@ def _show_found(question: str, searched: str, sources: Sequence[Source], say: Wo
 
 def _show_notices(notices: Sequence[Notice], assistant: Assistant, say: Words) -> None:
     """Red flags of the question in red; warnings of documents, which bear the document's name, in yellow."""
-    urgent = {flag.name for flag in assistant.domain.config.red_flags}
+    flags = {flag.name for flag in assistant.domain.config.red_flags}
+    urgent = [safe_text(notice.message) for notice in notices if notice.name in flags]
+    if urgent:
+        st.error("\n\n".join([f"**{say['urgent']}**", *urgent]), icon=":material/emergency_home:")
     for notice in notices:
-        text = safe_text(notice.message)
-        if notice.name in urgent:
-            st.error(f"**{say['urgent']}.** {text}", icon=":material/emergency_home:")
-        else:
-            st.warning(f"**{safe_text(notice.name)}.** {text}", icon=":material/warning:")
+        if notice.name not in flags:
+            text = f"**{safe_text(notice.name)}.** {safe_text(notice.message)}"
+            st.warning(text, icon=":material/warning:")
 
 
 def _show_reasoning(reasoning: str, say: Words) -> None:
@@ -211,5 +212,7 @@ def _show_footer(answer: Answer, language: str, say: Words) -> None:
     if answer.lexical_only:
         st.caption(f":material/spellcheck: {say['lexical_only']}")
     seconds = number(answer.timings.get("total", 0.0), language)
-    made_by = say["made_by"].format(backend=safe_text(answer.backend), model=safe_text(answer.model), seconds=seconds)
+    made_by = say["made_by"].format(
+        backend=safe_text(answer.backend), model=safe_text(answer.model), seconds=safe_text(seconds)
+    )
     st.caption(f"{safe_text(answer.disclaimer)}  \n{made_by}")

@@ -17,8 +17,8 @@ from retrieval.documents import Document
 from retrieval.text import fold_accents
 from retrieval.view import DocumentInfo, View
 
-MOST_LISTED = 60  # buttons in the list; beyond, the filter helps more than scrolling
-LIST_HEIGHT = 560  # pixels
+MOST_LISTED = 200  # buttons in the list; beyond, the filter helps more than scrolling
+LIST_HEIGHT = 520  # pixels
 _LINK = re.compile(r"\]\(([^()\s]+)\)")
 _HIDDEN = ("title", WARNING_FIELD)
 """Front matter that the page shows in its own way."""
@@ -27,11 +27,11 @@ _HIDDEN = ("title", WARNING_FIELD)
 def show_documents(assistant: Assistant, say: Words) -> None:
     """List on the left, document on the right."""
     infos = _infos(assistant.view)
+    chosen = st.query_params.get("document", "")
     left, right = st.columns((1, 2), gap="large")
     with left:
-        _show_list(infos, say)
+        _show_list(infos, chosen, say)
     with right:
-        chosen = st.query_params.get("document", "")
         if chosen:
             _show_chosen(assistant, chosen, infos, say)
         else:
@@ -55,20 +55,22 @@ def _infos(view: View) -> dict[str, DocumentInfo]:
     return {info.id: info for info in sorted(found, key=lambda info: fold_accents(info.title.lower()))}
 
 
-def _show_list(infos: dict[str, DocumentInfo], say: Words) -> None:
+def _show_list(infos: dict[str, DocumentInfo], chosen: str, say: Words) -> None:
     text = st.text_input(say["filter"], key="document filter", icon=":material/search:")
     kinds = sorted({info.type for info in infos.values() if info.type})
     kind = ""
     if len(kinds) > 1:
         kind = st.selectbox(say["type"], ["", *kinds], format_func=lambda kind: _type_name(kind) or say["all_types"])
     found = filter_documents(infos, text, kind)
-    st.caption(say["shown_of"].format(shown=len(found), total=len(infos)) if found else say["none_match"])
+    shown = found[:MOST_LISTED]
+    st.caption(say["shown_of"].format(shown=len(shown), total=len(infos)) if found else say["none_match"])
     if not found:
         return
     with st.container(height=LIST_HEIGHT, border=False, key="document-list", gap="xxsmall"):
-        for info in found[:MOST_LISTED]:
+        for info in shown:
+            title = safe_text(info.title)
             st.button(
-                safe_text(info.title),
+                f"**:green[{title}]**" if info.id == chosen else title,
                 key=f"document {info.id}",
                 on_click=_choose,
                 args=(info.id,),
@@ -97,7 +99,7 @@ def _show_chosen(assistant: Assistant, chosen: str, infos: dict[str, DocumentInf
     for section in document.sections:
         body = document.text[section.start : section.end].strip()
         if section.heading_path:
-            level = min(3 + len(section.heading_path), 6)
+            level = min(2 + len(section.heading_path), 5)
             st.markdown(f"{'#' * level} {safe_text(section.heading_path[-1])}")
         if body:
             st.markdown(safe_markdown(body, link=link))

@@ -33,7 +33,7 @@ _ESCAPED = re.compile(r"[\\`*_{}\[\]()<>!|$:~&^@]")
 _AT_START = re.compile(r"^(\d{0,9})([-+=#.])")
 _LINE_BREAKS = re.compile(r"\s*[\r\n\x0b\x0c\x85\u2028\u2029]\s*")
 _COLON = re.compile(r":(?=[A-Za-z+_-])")  # Streamlit reads :material/home: and :smile: even where the colon is escaped
-_WORD_JOINER = "\u2060"
+_WORD_JOINER, _NO_BREAK = "\u2060", "\u00a0"
 _MARK = re.compile(r"\[(\d{1,3})\]")
 _SCHEMES = ("http", "https", "mailto")
 
@@ -60,11 +60,11 @@ def _parser() -> MarkdownIt:
 
 
 def _with_quotes(text: str, quotes: Sequence[str]) -> str:
-    """Put OPEN and CLOSE around the first place of each quotation; overlapping ones are joined."""
+    """Put OPEN and CLOSE around the first place of each quotation; those that touch are joined."""
     spans = sorted((place, place + len(quote)) for quote in set(quotes) if quote and (place := text.find(quote)) >= 0)
     joined: list[tuple[int, int]] = []
     for start, end in spans:
-        if joined and start <= joined[-1][1]:
+        if joined and (start <= joined[-1][1] or text[joined[-1][1] : start] == " "):
             joined[-1] = (joined[-1][0], max(end, joined[-1][1]))
         else:
             joined.append((start, end))
@@ -184,10 +184,14 @@ class _Writer:
         if self._marks is None:
             return _escape(text, start)
         parts = _MARK.split(text)
-        written = [
-            _escape(part, start and not n) if n % 2 == 0 else self._mark(int(part)) for n, part in enumerate(parts)
-        ]
-        return "".join(written)
+        written = ""
+        for place, part in enumerate(parts):
+            if place % 2 == 0:
+                written += _escape(part, start and not place)
+            else:  # a mark never starts a line of its own
+                written = f"{written.rstrip()}{_NO_BREAK}" if written.endswith(" ") else written
+                written += self._mark(int(part))
+        return written
 
     def _mark(self, number: int) -> str:
         assert self._marks is not None
@@ -195,7 +199,7 @@ class _Writer:
         self._seen[number] = use + 1
         supported = self._marks.get(number, ())
         good = bool(supported) and supported[min(use, len(supported) - 1)]
-        return f":green-badge[\\[{number}\\]]" if good else f":orange-badge[\\[{number}\\] ?]"
+        return f":green[\\[{number}\\]]" if good else f":orange[\\[{number}\\]{_NO_BREAK}?]"
 
     def _code(self, text: str) -> Iterator[tuple[int, str]]:
         """A code span; quotations start before it or end after it, never inside."""

@@ -62,7 +62,7 @@ def _wanted(settings: RetrievalSettings) -> str:
 def _choose_domain(wanted: str, known: list[str], settings: RetrievalSettings, say: Words) -> str:
     titles = {name: _title(name, settings.domains_dir) for name in known}
     with st.sidebar:
-        st.markdown("## :material/eco: Savia")
+        st.markdown("## :green[:material/eco:] Savia")
         if not known:
             return wanted
         chosen = st.selectbox(
@@ -116,7 +116,10 @@ def _show_state(opened: Opened, settings: RetrievalSettings, say: Words) -> None
         )
         st.caption(say["index_state"].format(documents=len(view.documents), passages=len(view)))
         if opened.notes:
-            st.warning(f"{say['no_embedder']} {safe_text(' '.join(opened.notes))}", icon=":material/warning:")
+            st.warning(
+                f"{say['no_embedder']} {safe_text(' '.join(opened.notes).removeprefix('Lexical search only. '))}",
+                icon=":material/warning:",
+            )
         elif view.state != "complete" and is_being_written(settings.index_dir(assistant.domain.name)):
             st.caption(f":material/hourglass_top: {say['lexical_building']}")
         elif assistant.retriever.name == "bm25":

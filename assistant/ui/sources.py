@@ -1,6 +1,6 @@
 """The passages behind an answer: the cited ones as cards with the quoted sentence highlighted, the others folded away.
 
-show_sources(answer, say, link=document_address)
+show_sources(answer, words("es"), "herbolaria", key=0)
 """
 
 from collections import defaultdict
@@ -18,8 +18,13 @@ from assistant.ui.strings import Words
 MAX_CLAIM = 160  # characters of an unsupported statement that are repeated
 
 
-def show_sources(answer: Answer, say: Words, domain: str, folded: bool = False) -> None:
+def show_sources(answer: Answer, say: Words, domain: str, key: int, folded: bool = False) -> None:
     """Cards of the cited passages, then the rest. `folded` puts all of it behind a click (older answers)."""
+    with st.container(key=f"passages {key}"):
+        _show(answer, say, domain, folded)
+
+
+def _show(answer: Answer, say: Words, domain: str, folded: bool) -> None:
     cited = _by_source(answer.citations)
     used = [source for source in answer.sources if source.n in cited]
     rest = [source for source in answer.sources if source.n not in cited]

@@ -169,8 +169,9 @@ def field_name(name: str, language: str) -> str:
 
 
 def number(value: float, language: str) -> str:
-    """One decimal, with the language's decimal sign."""
-    return f"{value:.1f}".replace(".", "," if _known(language) == "es" else ".")
+    """One decimal, with the language's decimal sign; what would round to nothing is said to be less than 0.1."""
+    written = f"{value:.1f}" if value >= 0.1 else "< 0.1"
+    return written.replace(".", "," if _known(language) == "es" else ".")
 
 
 def _known(language: str | None) -> str:

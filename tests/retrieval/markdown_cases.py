@@ -20,7 +20,25 @@ SPECIAL = 2  # [CLS] and [SEP], which the embedder adds around every text
 
 _WORDS = st.one_of(
     st.sampled_from(
-        "la raíz se hierve en agua; y luego toloache ÑANDÚ 1. (ver) `hojas` **amarga**. the e\u0301 L.".split()
+        [
+            "la",
+            "raíz",
+            "se",
+            "hierve",
+            "en",
+            "agua;",
+            "y",
+            "luego",
+            "toloache",
+            "ÑANDÚ",
+            "1.",
+            "(ver)",
+            "`hojas`",
+            "**amarga**.",
+            "the",
+            "é",
+            "L.",
+        ]
     ),
     st.sampled_from(
         [

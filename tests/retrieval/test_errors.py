@@ -8,11 +8,21 @@ import numpy as np
 import pytest
 
 import retrieval.errors
-from retrieval.errors import DomainInvalid, GateRefused, SaviaError, SettingsError, StorageError, UsageError, storage_errors
+from retrieval.errors import (
+    DomainInvalid,
+    GateRefused,
+    SaviaError,
+    SettingsError,
+    StorageError,
+    UsageError,
+    storage_errors,
+)
 
 
 def test_the_tree_at_the_top_of_the_module_names_every_error() -> None:
-    family = [name for name, kind in vars(retrieval.errors).items() if inspect.isclass(kind) and issubclass(kind, SaviaError)]
+    family = [
+        name for name, kind in vars(retrieval.errors).items() if inspect.isclass(kind) and issubclass(kind, SaviaError)
+    ]
     assert all(name in (retrieval.errors.__doc__ or "") for name in family) and len(family) > 10
 
 
@@ -56,8 +66,12 @@ def test_an_array_that_numpy_could_not_finish_is_a_full_disk() -> None:
 def test_numpy_says_so_on_a_full_disk() -> None:
     if not Path("/dev/full").exists():
         pytest.skip("this system has no /dev/full")
-    with pytest.raises(StorageError, match="the disk is full"), storage_errors("write the index"):
-        np.save("/dev/full", np.zeros(100_000))
+    with (
+        pytest.raises(StorageError, match="the disk is full"),
+        storage_errors("write the index"),
+        Path("/dev/full").open("wb") as file,
+    ):
+        np.save(file, np.zeros(100_000))
 
 
 def test_other_errors_keep_their_type() -> None:

@@ -25,8 +25,6 @@ def test_a_failed_write_keeps_the_old_content_and_leaves_no_rubbish(tmp_path: Pa
     assert (path / "inside").read_text() == "kept"
 
 
-
-
 def test_others_may_read_what_was_written(tmp_path: Path) -> None:
     write_atomically(tmp_path / "file", b"x")
     assert (tmp_path / "file").stat().st_mode & 0o777 == 0o644

@@ -60,7 +60,10 @@ def test_a_reader_keeps_its_rows_while_the_pool_grows(tmp_path: Path) -> None:
     assert before.tolist() == [[7, 7]] and len(pool.vectors()) == 2
 
 
-@given(batches=st.lists(st.lists(st.integers(0, 2**64 - 1), unique=True, max_size=5), max_size=4), asked=st.integers(0, 2**64 - 1))
+@given(
+    batches=st.lists(st.lists(st.integers(0, 2**64 - 1), unique=True, max_size=5), max_size=4),
+    asked=st.integers(0, 2**64 - 1),
+)
 def test_rows_are_those_of_a_dictionary(batches: list[list[int]], asked: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         pool = VectorPool(Path(folder), "hash", 1)

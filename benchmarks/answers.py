@@ -1,0 +1,137 @@
+"""The shipped pack, asked its own gold questions: sections found, questions answered or refused, citations, warnings.
+
+    python -m benchmarks answers
+
+Only the test half of the questions counts, but for the citations: every answerable question's answer is checked.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from assistant.answer import Answer, Assistant
+from assistant.citations import plain
+from assistant.safety import WARNING_FIELD
+from assistant.settings import AssistantSettings
+from assistant.wiring import build_assistant
+from benchmarks.report import Row
+from benchmarks.workspace import ROOT, Workspace
+from retrieval.documents import document_id
+from retrieval.domain import GoldQuestion
+from retrieval.wiring import build_embedder
+
+RECALL_BOUNDS = {"all": 0.92, "other_words": 0.80, "misspelled": 0.90, "follow_up": 0.85}
+LEAST_RIGHT, MOST_OFF_TOPIC, MOST_NEAR_MISSES = 0.90, 0.05, 0.20
+RED_FLAGS = ROOT / "benchmarks" / "red_flags.jsonl"
+_MARK = re.compile(r"\s*\[(\d{1,3})\]")
+_LINE_LABEL = re.compile(r"^(?:- )?\*\*[^*]+\*\*: ")
+
+
+@dataclass(frozen=True)
+class _Asked:
+    gold: GoldQuestion
+    answer: Answer
+
+
+def run(workspace: Workspace) -> Iterator[Row]:
+    workspace.copy_herbolaria()
+    yield from _recall(workspace)
+    settings = workspace.settings("herbolaria")
+    embedder = build_embedder(settings)
+    assistant = build_assistant("herbolaria", settings, AssistantSettings(backend="extractive"), embedder)
+    asked = [_Asked(gold, assistant.ask(gold.question, gold.history).run()) for gold in assistant.domain.questions()]
+    test = [one for one in asked if one.gold.split == "test"]
+    yield from _decisions(test)
+    yield _verbatim([one for one in asked if one.gold.answerable and not one.answer.abstained])
+    yield from _warnings(assistant, test)
+
+
+def _recall(workspace: Workspace) -> Iterator[Row]:
+    """Of each question's relevant sections the share among the first five; also how often at least one is there."""
+    file = workspace.folder / "herbolaria-rows.jsonl"
+    command = ["evaluate", "retrieval", "--domain", "herbolaria", "--split", "test", "--retriever", "hybrid"]
+    workspace.savia(*command, "--rows", str(file), "--json")
+    rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    for kind, bound in RECALL_BOUNDS.items():
+        found = [row["metrics"]["recall@5"] for row in rows if kind in ("all", row["kind"])]
+        recall, hit = float(np.mean(found)), float(np.mean([value > 0 for value in found]))
+        yield Row(
+            f"herbolaria, test half, recall@5 of the relevant sections: {kind.replace('_', ' ')}",
+            f"{recall:.3f} (at least one: {hit:.3f}; {len(found)} questions)",
+            f">= {bound:.2f}",
+            recall >= bound,
+            {"recall@5": recall, "hit@5": hit, "questions": len(found)},
+        )
+
+
+def _decisions(asked: Sequence[_Asked]) -> Iterator[Row]:
+    right = [one.answer.abstained != one.gold.answerable for one in asked]
+    yield _share("herbolaria, test half: answered or refused correctly", right, LEAST_RIGHT, least=True)
+    for kind, bound in (("off_topic", MOST_OFF_TOPIC), ("near_miss", MOST_NEAR_MISSES)):
+        answered = [not one.answer.abstained for one in asked if one.gold.kind == kind]
+        yield _share(f"herbolaria, test half: {kind.replace('_', ' ')} answered", answered, bound, least=False)
+
+
+def _verbatim(asked: Sequence[_Asked]) -> Row:
+    """Every sentence of an answer that carries a mark stands word for word in the passage that the mark names.
+
+    Compared as running text: without emphasis, link targets and line breaks. A list line's bold title is a label.
+    """
+    checked = [_stands(claim, number, one.answer) for one in asked for claim, number in cited_parts(one.answer.text)]
+    share = float(np.mean(checked)) if checked else 0.0
+    return Row(
+        f"cited sentences that stand verbatim in the cited passage (extractive, {len(asked)} answers)",
+        f"{share:.2%} of {len(checked)}",
+        "100 %",
+        bool(checked) and all(checked),
+        {"share": share, "sentences": len(checked), "answers": len(asked)},
+    )
+
+
+def cited_parts(answer: str) -> list[tuple[str, int]]:
+    """What stands between two marks, with the number of the mark after it.
+
+    >>> cited_parts("Calma la tos [1]. Se toma en té [2].")
+    [('Calma la tos', 1), ('Se toma en té', 2)]
+    """
+    parts, start = [], 0
+    for mark in _MARK.finditer(answer):
+        text = answer[start : mark.start()].lstrip(" .\n")
+        parts.append((plain(_LINE_LABEL.sub("", text)), int(mark[1])))
+        start = mark.end()
+    return parts
+
+
+def _stands(claim: str, number: int, answer: Answer) -> bool:
+    return any(claim and claim in plain(source.text) for source in answer.sources if source.n == number)
+
+
+def _warnings(assistant: Assistant, asked: Sequence[_Asked]) -> Iterator[Row]:
+    """A warning is shown before the answer or the refusal: notices are known before the first piece."""
+    dangerous = {
+        document_id(document.path)
+        for document in (assistant.view.document(row) for row in range(len(assistant.view.documents)))
+        if document.fields.get(WARNING_FIELD)
+    }
+    about = [one for one in asked if any(section.partition("#")[0] in dangerous for section in one.gold.relevant)]
+    shown = [bool(one.answer.red_flags) for one in about]
+    yield _share("questions about dangerous plants, test half: the warning comes first", shown, 1.0, least=True)
+    rows = [json.loads(line) for line in RED_FLAGS.read_text(encoding="utf-8").splitlines()]
+    flags = [{notice.name for notice in assistant.ask(row["question"]).run().red_flags} for row in rows]
+    warned = [row["flag"] in names for row, names in zip(rows, flags, strict=True)]
+    unwarned = [row["question"] for row, was in zip(rows, warned, strict=True) if not was]
+    yield _share("red-flag questions: the warning comes first", warned, 1.0, least=True, missed=unwarned)
+
+
+def _share(what: str, values: Sequence[bool], bound: float, least: bool, missed: Sequence[str] = ()) -> Row:
+    share = float(np.mean(values)) if values else 0.0
+    return Row(
+        what,
+        f"{share:.1%} of {len(values)}",
+        f"{'>=' if least else '<='} {bound:.0%}",
+        bool(values) and (share >= bound if least else share <= bound),
+        {"share": share, "questions": len(values), **({"missed": list(missed)} if missed else {})},
+    )

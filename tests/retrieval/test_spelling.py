@@ -1,0 +1,55 @@
+"""Typed words matched to known ones: missing ñ, Mexican spelling by sound, slips of one or two letters."""
+
+import pytest
+
+from retrieval.lexical import Analyzer
+from retrieval.spelling import Speller, spanish_sound
+
+WORDS = "sábila riñón hígado empacho niño gordolobo toloache hierbabuena corazón zacate huesos guayaba lluvia manzanilla"
+ANALYZER = Analyzer("es")
+SPELLER = Speller(ANALYZER.terms(WORDS), "es")
+
+
+def meant(word: str) -> str:
+    """The known word that a typed one is taken for, as an index term."""
+    [term] = ANALYZER.terms(word)
+    return " ".join(SPELLER.suggest(term))
+
+
+@pytest.mark.parametrize(
+    ("typed", "known"),
+    [
+        ("rinon", "riñón"),
+        ("nino", "niño"),
+        ("savila", "sábila"),
+        ("corason", "corazón"),
+        ("sacate", "zacate"),
+        ("uesos", "huesos"),
+        ("yerbabuena", "hierbabuena"),
+        ("toloatche", "toloache"),
+        ("gordolovo", "gordolobo"),
+        ("manzaniya", "manzanilla"),
+        ("manaznilla", "manzanilla"),
+        ("empahco", "empacho"),
+    ],
+)
+def test_a_word_typed_wrong_finds_the_known_one(typed: str, known: str) -> None:
+    assert meant(typed) == " ".join(ANALYZER.terms(known))
+
+
+@pytest.mark.parametrize("typed", ["francia", "xyz", "sol", "1985"])
+def test_a_word_that_nothing_resembles_finds_nothing(typed: str) -> None:
+    assert SPELLER.suggest(typed) == ()
+
+
+def test_another_vowel_is_another_word() -> None:
+    assert Speller(["chamico"], "es").suggest("chamaco") == ()
+
+
+def test_sounds_are_spanish_only_in_spanish() -> None:
+    assert spanish_sound("sirbe") == spanish_sound("sirve")
+    assert Speller(["zinc"], "en").suggest("sink") == ()
+
+
+def test_at_most_three_words_are_suggested() -> None:
+    assert len(Speller(["canto", "cantos", "manto", "cardo", "cinta", "conto"], "en").suggest("cantox")) <= 3
