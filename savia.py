@@ -6,7 +6,7 @@ import typer
 
 from assistant.cli import app as assistant_app
 from retrieval.cli import app as retrieval_app
-from retrieval.console import errors, normalize
+from retrieval.console import errors, escape, normalize
 from retrieval.errors import SaviaError
 
 app = typer.Typer(
@@ -26,9 +26,9 @@ def main() -> None:
     try:
         app()
     except SaviaError as error:
-        errors().print(f"[red]Error:[/red] {_escaped(error.message)}", soft_wrap=True)
+        errors().print(f"[red]Error:[/red] {escape(error.message)}", soft_wrap=True)
         if error.mend:
-            errors().print(_escaped(error.mend.strip()), soft_wrap=True)
+            errors().print(escape(error.mend.strip()), soft_wrap=True)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         errors().print("Interrupted. Nothing is lost; run the same command again to go on.")
@@ -36,10 +36,6 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()  # the reader of our output has gone (`savia search ... | head`)
         sys.exit(0)
-
-
-def _escaped(text: str) -> str:
-    return text.replace("[", r"\[")
 
 
 if __name__ == "__main__":

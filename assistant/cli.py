@@ -9,7 +9,7 @@ from assistant.answer import Answer, Assistant
 from assistant.settings import AssistantSettings
 from assistant.terminal import print_answer, stream_answer
 from assistant.wiring import build_assistant
-from retrieval.cli import sync_with_progress
+from retrieval.cli_index import sync_with_progress
 from retrieval.console import DomainOption, JsonOption, WhereOption, errors, normalize, output, parse_where, print_json
 from retrieval.domain import load_domain
 from retrieval.errors import SaviaError, UsageError

@@ -4,7 +4,7 @@ import sys
 
 from assistant.answer import Answer, AnswerStream
 from assistant.citations import Citation
-from retrieval.console import errors, output
+from retrieval.console import errors, escape, output
 from retrieval.text import strip_invisible
 
 QUOTE = 160  # characters of a quotation shown
@@ -13,11 +13,11 @@ QUOTE = 160  # characters of a quotation shown
 def stream_answer(stream: AnswerStream) -> Answer:
     """Print notices and pieces as they come; reasoning goes to stderr, dimmed."""
     for notice in stream.red_flags:
-        output().print(f"[bold red]![/bold red] {_plain(notice.message)}", soft_wrap=True)
+        output().print(f"[bold red]![/bold red] {escape(notice.message)}", soft_wrap=True)
     for piece in stream:
         text = strip_invisible(piece.text)  # a passage or model must not send escape sequences to the terminal
         if piece.kind == "reasoning":
-            errors().print(f"[dim]{_plain(text)}[/dim]", end="", soft_wrap=True)
+            errors().print(f"[dim]{escape(text)}[/dim]", end="", soft_wrap=True)
         else:
             sys.stdout.write(text)
             sys.stdout.flush()
@@ -33,12 +33,8 @@ def print_answer(answer: Answer) -> None:
     for citation in shown.values():
         mark = "" if citation.supported else "  [yellow](not found in the passage)[/yellow]"
         quote = " ".join(strip_invisible(citation.quote).split())[:QUOTE]
-        output().print(rf"[dim]\[{citation.n}] {_plain(citation.section)}[/dim]  {_plain(quote)}{mark}", soft_wrap=True)
+        output().print(rf"[dim]\[{citation.n}] {escape(citation.section)}[/dim]  {escape(quote)}{mark}", soft_wrap=True)
     if not answer.abstained:
-        output().print(f"[dim]{_plain(answer.disclaimer)}[/dim]", soft_wrap=True)
+        output().print(f"[dim]{escape(answer.disclaimer)}[/dim]", soft_wrap=True)
     if answer.lexical_only:
         errors().print("[dim]Lexical search only: vectors are missing. Run savia index sync.[/dim]")
-
-
-def _plain(text: str) -> str:
-    return text.replace("[", r"\[")

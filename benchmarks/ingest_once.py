@@ -24,13 +24,14 @@ IMPORTED_BEFORE_THE_CLOCK = (bm25s.stopwords, chromadb, onnxruntime, scipy.spars
 
 def main(home: str, domain: str) -> None:
     settings = read_settings(home=Path(home), domain=domain)
-    started = time.perf_counter()
+    started, cpu = time.perf_counter(), time.process_time()
     embedder = load_embedder(settings.embedder, settings.models_dir)
     index = Index(load_domain(domain, settings.domains_dir), settings)
     report = index.sync(embedder)
-    seconds = time.perf_counter() - started
+    seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - cpu
     tokens = embedded_tokens(index.view(), embedder.max_tokens)
-    print(json.dumps({"seconds": seconds, "rows": report.passages, "texts": report.embedded, "tokens": tokens}))
+    counts = {"rows": report.passages, "texts": report.embedded, "tokens": tokens}
+    print(json.dumps({"seconds": seconds, "cpu_seconds": cpu_seconds, **counts}))
 
 
 def embedded_tokens(view: View, most: int) -> int:

@@ -7,6 +7,7 @@ domain = beir_domain(data, Path("data/build"))     # one Markdown file a documen
 import gzip
 import hashlib
 import json
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,7 +86,7 @@ def _readable(lines: Iterator[str], path: Path) -> Iterator[str]:
     """The lines of a file that may be cut short or in another encoding."""
     try:
         yield from lines
-    except (UnicodeDecodeError, EOFError, OSError) as error:
+    except (UnicodeDecodeError, EOFError, OSError, zlib.error) as error:
         raise UsageError(f"{path} cannot be read ({error}).", "Fetch the file again.") from error
 
 

@@ -24,6 +24,7 @@ NEAR = 0.6  # Jaccard similarity of shingles from which two documents are near-d
 COMMON = 20  # a shingle in more documents than this is a formula of the corpus and finds no pair
 LEAST_LANGUAGE = 200  # characters of text below which a language cannot be told
 
+_CODE = re.compile(r"(`+)[^`\n]+\1(?!`)")
 _LINK = re.compile(r"(?<!!)\[[^\]\n]*\]\(\s*<?([^)\s>]+)>?[^)]*\)")
 
 
@@ -84,7 +85,7 @@ def _broken_links(documents: list[Document]) -> list[str]:
     by_path = {document.path: document for document in documents}
     faults = []
     for document in documents:
-        for target in _LINK.findall(document.text):
+        for target in _LINK.findall(_without_code(document)):
             if "://" in target or target.startswith(("mailto:", "#")):
                 continue
             path, _, anchor = unquote(target).partition("#")
@@ -92,11 +93,25 @@ def _broken_links(documents: list[Document]) -> list[str]:
             if found is None:
                 if path.endswith((".md", ".markdown")):
                     faults.append(f"{document.path}: the link {target} leads to no document")
-            elif anchor and slugify(anchor) not in {
-                section.id.rpartition("/")[2].rpartition("#")[2] for section in found.sections
-            }:
+            elif anchor and slugify(anchor) not in _anchors(found):
                 faults.append(f"{document.path}: the link {target} names a heading that {found.path} does not have")
     return faults
+
+
+def _without_code(document: Document) -> str:
+    """The text without code, where a link is an example and leads nowhere."""
+    pieces, position = [], 0
+    for block in (block for section in document.sections for block in section.blocks):
+        for start, end in [(block.start, block.end)] if block.kind == "code_block" else block.fences:
+            pieces.append(document.text[position:start])
+            position = end
+    return _CODE.sub("", "".join([*pieces, document.text[position:]]))
+
+
+def _anchors(document: Document) -> set[str]:
+    """What a link may name after `#`: the title and every heading."""
+    headings = {section.id.rpartition("/")[2].rpartition("#")[2] for section in document.sections}
+    return {slugify(document.title), *headings}
 
 
 def _resolve(path: str, link: str) -> str:

@@ -22,6 +22,8 @@ WhereOption = Annotated[
     typer.Option("--where", help="field=value, repeatable: only documents with that front matter.", show_default=False),
 ]
 
+MOST_SHOWN = 10  # refused files and warnings printed; the rest is counted
+
 _STAGES = {
     "read": "Reading documents",
     "embed": "Embedding passages",
@@ -63,6 +65,37 @@ def parse_where(conditions: list[str] | None) -> dict[str, str] | None:
             )
         found[name.strip()] = value.strip()
     return found or None
+
+
+def command_group(help_text: str = "") -> typer.Typer:
+    """A group of commands with the house's spelling of options."""
+    return typer.Typer(help=help_text, no_args_is_help=True, context_settings={"token_normalize_func": normalize})
+
+
+def escape(text: str) -> str:
+    """Text that Rich prints as it is."""
+    return text.replace("[", r"\[")
+
+
+def say(text: str) -> None:
+    """A notice for people."""
+    errors().print(f"[yellow]Note:[/yellow] {escape(text)}", soft_wrap=True)
+
+
+def print_reasons(label: str, reasons: dict[str, str]) -> None:
+    """What was refused or odd, by path; the first few, then a count."""
+    for path, reason in list(reasons.items())[:MOST_SHOWN]:
+        errors().print(f"[yellow]{label}[/yellow] {escape(path)}: {escape(reason)}", soft_wrap=True)
+    if len(reasons) > MOST_SHOWN:
+        errors().print(f"... and {len(reasons) - MOST_SHOWN} more (--json lists all)")
+
+
+def print_table(columns: list[str], rows: list[list[Any]]) -> None:
+    """Aligned columns of any width: a table that is cut at 80 characters is worth nothing in a log."""
+    cells = [columns, *([str(value) for value in row] for row in rows)]
+    widths = [max(len(row[place]) for row in cells) for place in range(len(columns))]
+    for row in cells:
+        typer.echo("  ".join(value.ljust(width) for value, width in zip(row, widths, strict=True)).rstrip())
 
 
 @contextmanager

@@ -288,8 +288,11 @@ class View:
         return np.asarray(scores, np.float32)
 
     def dense_scores_at(self, query: NDArray[np.float32], rows: NDArray[np.int64]) -> Scores:
-        """Dot products for some passages only."""
-        return np.asarray(self._pool[self.vector_rows[rows]] @ query, np.float32)
+        """Dot products for some passages only; NaN where a passage has no vector yet."""
+        places = np.asarray(self.vector_rows[rows])
+        scores = np.full(len(rows), np.nan, np.float32)
+        scores[places >= 0] = self._pool[places[places >= 0]] @ query
+        return scores
 
     def mask(self, where: dict[str, str]) -> NDArray[np.bool_]:
         """Which passages belong to documents whose fields match all of `where` (accents and case ignored)."""

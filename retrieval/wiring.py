@@ -7,9 +7,9 @@ retriever = index_retriever("hybrid", Index(domain, settings), view, embedder)
 from collections.abc import Callable
 
 from retrieval.calibrate import read_calibration
-from retrieval.domain import Domain
+from retrieval.domain import Domain, load_domain
 from retrieval.embedders import Embedder, load_embedder
-from retrieval.errors import EmbedderUnavailable, IndexDamaged
+from retrieval.errors import EmbedderUnavailable, IndexDamaged, UsageError
 from retrieval.followups import Names, Rewriter
 from retrieval.index import Index
 from retrieval.lock import is_being_written
@@ -19,6 +19,18 @@ from retrieval.view import View
 
 Say = Callable[[str], None]
 """Told in one sentence what is not as good as it could be."""
+
+
+def open_index(settings: RetrievalSettings) -> Index:
+    """The index of the settings' domain. Raises `DomainError`."""
+    return Index(load_domain(settings.domain, settings.domains_dir), settings)
+
+
+def fusion_method(name: str) -> Method:
+    """`zscore` or `rrf`. Raises `UsageError` for anything else."""
+    if name == "zscore" or name == "rrf":
+        return "zscore" if name == "zscore" else "rrf"
+    raise UsageError(f"--fusion {name!r} is none of zscore, rrf.")
 
 
 def build_embedder(settings: RetrievalSettings, say: Say | None = None) -> Embedder | None:

@@ -1,12 +1,16 @@
 """Fixtures that several test modules share: where the third-party data lie, a pack on disk, the packaged embedder."""
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from retrieval.calibrate import calibrate, write_calibration
+from retrieval.domain import load_domain
 from retrieval.embedders import Embedder, load_embedder
+from retrieval.index import Index
 from retrieval.settings import RetrievalSettings
 from tests.fakes import PACK
 
@@ -34,6 +38,19 @@ def datasets() -> Path:
 def embedder() -> Embedder:
     """The packaged MiniLM; exported once into the repository's models/ folder."""
     return load_embedder("packaged", ROOT / "models")
+
+
+@pytest.fixture(scope="session")
+def shipped(tmp_path_factory: pytest.TempPathFactory, embedder: Embedder) -> Index:
+    """The index of the shipped pack: copied into a temporary home, embedded and calibrated as `savia index sync` does."""
+    home = tmp_path_factory.mktemp("shipped")
+    shutil.copytree(ROOT / "data" / "domains" / "herbolaria", home / "data" / "domains" / "herbolaria")
+    (home / "models").symlink_to(ROOT / "models")
+    settings = RetrievalSettings(home=home, domain="herbolaria", embedder="packaged", chroma_url="")
+    index = Index(load_domain("herbolaria", settings.domains_dir), settings)
+    index.sync(embedder)
+    write_calibration(index.folder, calibrate(index.domain, index.view(), embedder))
+    return index
 
 
 @pytest.fixture

@@ -122,5 +122,5 @@ def _show_state(opened: Opened, settings: RetrievalSettings, say: Words) -> None
             )
         elif view.state != "complete" and is_being_written(settings.index_dir(assistant.domain.name)):
             st.caption(f":material/hourglass_top: {say['lexical_building']}")
-        elif assistant.retriever.name == "bm25":
+        elif assistant.lexical_only:
             st.caption(f":material/spellcheck: {say['lexical_only']}")

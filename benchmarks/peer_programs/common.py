@@ -1,6 +1,6 @@
-"""What the peers share: the same files, the same weights, chunks of a size that makes the embedded tokens equal.
+"""What the peers share: the same files, the same weights, as many chunks as Savia has texts, so about the same tokens.
 
-    python loop.py FILES_FOLDER MODEL_FOLDER EMPTY_FOLDER TOKENS
+    python loop.py FILES_FOLDER MODEL_FOLDER EMPTY_FOLDER CHUNKS
 
 These programs run in an environment of their own, without Savia. The clock starts when everything is imported and the
 chunk size is known; it stops when the last row is in Chroma.
@@ -15,38 +15,50 @@ from pathlib import Path
 
 from tokenizers import Tokenizer
 
-OVERLAP_TOKENS = 20  # shared by neighbouring chunks, the usual tenth
-OVERLAP_CHARACTERS = 60  # the same where chunks are measured in characters
 MAX_TOKENS = 256  # what the model reads of a text
 NEAR_ENOUGH = 0.02  # the search for the chunk size stops here
 TRIES = 9
 
+Files = list[tuple[str, str]]
+Split = Callable[[Files, int], list[str]]
+
 
 @dataclass(frozen=True)
 class Task:
-    """One run: `files` are (name, text) without front matter."""
+    """One run: `files` are (name, text) without front matter, to be cut into about `chunks` without overlap."""
 
-    files: list[tuple[str, str]]
+    files: Files
     model: Path
     folder: Path
-    tokens: int
-
-
-Split = Callable[[list[tuple[str, str]], int], list[str]]
+    chunks: int
 
 
 def read_task() -> Task:
-    files, model, folder, tokens = sys.argv[1:]
-    return Task(read_files(Path(files)), Path(model), Path(folder), int(tokens))
+    files, model, folder, chunks = sys.argv[1:]
+    return Task(read_files(Path(files)), Path(model), Path(folder), int(chunks))
 
 
-def read_files(folder: Path) -> list[tuple[str, str]]:
+def read_files(folder: Path) -> Files:
     return [(path.name, without_front_matter(path.read_text("utf-8"))) for path in sorted(folder.rglob("*.md"))]
 
 
 def without_front_matter(text: str) -> str:
     parts = text.removeprefix("\ufeff").split("---\n", 2)
     return parts[2] if len(parts) == 3 and not parts[0] else text
+
+
+def fit_size(task: Task, split: Split, low: int, high: int) -> int:
+    """The chunk size between `low` and `high` that gives about the wanted number of chunks; smaller ones give more."""
+    best, least = high, float("inf")
+    for _ in range(TRIES):
+        size = (low + high) // 2
+        off = len(split(task.files, size)) / task.chunks - 1
+        if abs(off) < least:
+            best, least = size, abs(off)
+        if abs(off) <= NEAR_ENOUGH or low >= high - 1:
+            break
+        low, high = (size, high) if off > 0 else (low, size)
+    return best
 
 
 def count_tokens(texts: list[str], model: Path) -> int:
@@ -57,24 +69,11 @@ def count_tokens(texts: list[str], model: Path) -> int:
     return sum(len(encoding.ids) for encoding in tokenizer.encode_batch_fast(texts))
 
 
-def fit_size(task: Task, split: Split, low: int, high: int) -> int:
-    """The chunk size between `low` and `high` whose chunks have about the wanted tokens: smaller chunks overlap more often."""
-    best, least = high, float("inf")
-    for _ in range(TRIES):
-        size = (low + high) // 2
-        off = count_tokens(split(task.files, size), task.model) / task.tokens - 1
-        if abs(off) < least:
-            best, least = size, abs(off)
-        if abs(off) <= NEAR_ENOUGH or low >= high - 1:
-            break
-        low, high = (size, high) if off > 0 else (low, size)
-    return best
-
-
 def run(task: Task, split: Split, size: int, ingest: Callable[[], int]) -> None:
     """Time `ingest`, which returns the number of rows, and print what was done."""
-    started = time.perf_counter()
+    started, cpu = time.perf_counter(), time.process_time()
     rows = ingest()
-    seconds = time.perf_counter() - started
+    seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - cpu
     tokens = count_tokens(split(task.files, size), task.model)
-    print(json.dumps({"seconds": seconds, "rows": rows, "tokens": tokens, "chunk_size": size}))
+    found = {"seconds": seconds, "cpu_seconds": cpu_seconds, "rows": rows, "tokens": tokens, "chunk_size": size}
+    print(json.dumps(found))

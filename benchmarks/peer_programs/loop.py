@@ -1,12 +1,12 @@
 """A careful hand-written loop: windows of tokens, all texts encoded in one call (sorted by length), rows added in batches."""
 
 import chromadb
-from common import OVERLAP_TOKENS, fit_size, read_task, run
+from common import Files, fit_size, read_task, run
 from sentence_transformers import SentenceTransformer
 from tokenizers import Tokenizer
 
 BATCH = 5_000  # below Chroma's limit
-SMALLEST, LARGEST = 40, 254
+SMALLEST, LARGEST = 20, 254  # tokens
 
 task = read_task()
 tokenizer = Tokenizer.from_file(str(task.model / "tokenizer.json"))
@@ -14,18 +14,14 @@ tokenizer.no_truncation()
 tokenizer.no_padding()
 
 
-def split(files: list[tuple[str, str]], size: int) -> list[str]:
+def split(files: Files, size: int) -> list[str]:
     return [chunk for _, text in files for chunk in windows(text, size)]
 
 
 def windows(text: str, size: int) -> list[str]:
     offsets = tokenizer.encode(text, add_special_tokens=False).offsets
-    chunks = []
-    for start in range(0, max(1, len(offsets) - OVERLAP_TOKENS), size - OVERLAP_TOKENS):
-        part = offsets[start : start + size]
-        if part:
-            chunks.append(text[part[0][0] : part[-1][1]])
-    return chunks
+    parts = [offsets[start : start + size] for start in range(0, len(offsets), size)]
+    return [text[part[0][0] : part[-1][1]] for part in parts]
 
 
 def ingest() -> int:

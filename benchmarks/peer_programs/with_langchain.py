@@ -1,6 +1,6 @@
 """LangChain as its guides show it: recursive splitter, HuggingFaceEmbeddings, Chroma.from_documents."""
 
-from common import OVERLAP_CHARACTERS, fit_size, read_task, run
+from common import Files, fit_size, read_task, run
 from langchain_chroma import Chroma
 from langchain_core.documents import Document
 from langchain_huggingface import HuggingFaceEmbeddings
@@ -11,12 +11,12 @@ SMALLEST, LARGEST = 100, 2_000  # characters
 task = read_task()
 
 
-def documents(files: list[tuple[str, str]], size: int) -> list[Document]:
-    splitter = RecursiveCharacterTextSplitter(chunk_size=size, chunk_overlap=min(OVERLAP_CHARACTERS, size // 3))
+def documents(files: Files, size: int) -> list[Document]:
+    splitter = RecursiveCharacterTextSplitter(chunk_size=size, chunk_overlap=0)
     return splitter.split_documents([Document(text, metadata={"source": name}) for name, text in files])
 
 
-def split(files: list[tuple[str, str]], size: int) -> list[str]:
+def split(files: Files, size: int) -> list[str]:
     return [document.page_content for document in documents(files, size)]
 
 

@@ -6,7 +6,8 @@ import pytest
 from retrieval.domain import load_domain
 from retrieval.errors import IndexDamaged, IndexMissing
 from retrieval.files import read_json, write_json
-from retrieval.index import Index
+from retrieval.index import FEW, Index
+from retrieval.retrievers import ExactRetriever
 from retrieval.settings import RetrievalSettings
 from retrieval.view import View, current_view_name, open_view, publish
 from tests.conftest import WritePack
@@ -97,6 +98,21 @@ def test_dense_scores_are_the_products_with_the_embedders_vectors(view: View) ->
     query = embedder.embed_query("gases")
     assert view.dense_scores(query) == pytest.approx(embedder.embed_passages(texts) @ query)
     assert view.dense_scores_at(query, np.array([1])) == pytest.approx(view.dense_scores(query)[1:])
+
+
+def test_a_passage_without_a_vector_yet_has_no_dense_score(index: Index) -> None:
+    long = "# Larga\n\n" + "\n".join(f"## Parte {number}\n\nCura {number}.\n" for number in range(FEW + 1))
+    (index.domain.corpus / "larga.md").write_text(long, encoding="utf-8")
+    partial: list[View] = []
+    index.sync(HashEmbedder(), checkpoint=lambda name: partial.append(index.view()))
+    view = next(view for view in partial if view.state == "partial")
+    query = HashEmbedder().embed_query("gases")
+    everything = np.arange(len(view))
+    assert np.isfinite(view.dense_scores(query)).sum() == 2 == np.isfinite(view.dense_scores_at(query, everything)).sum()
+    assert [hit.passage.document_id for hit in ExactRetriever(view, HashEmbedder()).search("gases", 9)] == [
+        "plantas/epazote",
+        "plantas/ruda",
+    ]
 
 
 def test_moments_give_the_mean_and_deviation_of_any_questions_scores(view: View) -> None:

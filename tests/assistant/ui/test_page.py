@@ -149,6 +149,7 @@ def test_an_index_that_cannot_be_read_is_said(tiny_index: Index, open_page: Open
     assert page.code[0].value == "savia index rebuild --domain tiny"
 
 
+@pytest.mark.slow  # it imports sentence-transformers to find that there is no such model
 def test_an_embedder_that_is_missing_costs_a_sentence_not_the_answer(
     tiny_index: Index, open_page: OpenPage, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,0 +1,157 @@
+"""Commands on a domain's index: sync, verify, rebuild, calibrate, stats."""
+
+import json
+from dataclasses import asdict
+
+import typer
+
+from retrieval.calibrate import calibrate, read_calibration, write_calibration
+from retrieval.console import (
+    DomainOption,
+    JsonOption,
+    command_group,
+    errors,
+    escape,
+    output,
+    print_json,
+    print_reasons,
+    progress_bar,
+    say,
+)
+from retrieval.embedders import Embedder
+from retrieval.errors import EmbedderUnavailable
+from retrieval.index import Index, SyncReport
+from retrieval.settings import read_settings
+from retrieval.wiring import build_embedder, open_index, usable_embedder
+
+app = command_group("Build, check and describe a domain's index.")
+
+
+@app.command()
+def sync(domain: DomainOption = None, as_json: JsonOption = False) -> None:
+    """Bring the index in step with the documents; only what changed is read, embedded and written."""
+    settings = read_settings(domain=domain)
+    index = open_index(settings)
+    embedder = build_embedder(settings, say)
+    _print_report(sync_with_progress(index, embedder), as_json)
+
+
+def sync_with_progress(index: Index, embedder: Embedder | None, fresh: bool = False) -> SyncReport:
+    """Sync (or rebuild) with a progress bar, then calibrate where no calibration fits the embedder yet."""
+    with progress_bar() as progress:
+        report = index.rebuild(embedder, progress) if fresh else index.sync(embedder, progress)
+    complete = report.state == "complete" and report.passages > 0
+    if embedder and complete and read_calibration(index.folder, embedder.fingerprint).source == "default":
+        calibrate_index(index, embedder)
+    return report
+
+
+def calibrate_index(index: Index, embedder: Embedder) -> None:
+    with errors().status("Calibrating the fusion of words and vectors"):
+        write_calibration(index.folder, calibrate(index.domain, index.view(), embedder))
+
+
+@app.command()
+def rebuild(domain: DomainOption = None, as_json: JsonOption = False) -> None:
+    """Make the whole index anew from the documents; the old one answers until the new one is whole."""
+    settings = read_settings(domain=domain)
+    index = open_index(settings)
+    report = sync_with_progress(index, build_embedder(settings, say), fresh=True)
+    _print_report(report, as_json)
+
+
+@app.command()
+def verify(domain: DomainOption = None, as_json: JsonOption = False) -> None:
+    """Compare files, read view and Chroma; exit 1 when they disagree."""
+    report = open_index(read_settings(domain=domain)).verify()
+    if as_json:
+        print_json({**asdict(report), "sound": report.sound})
+    else:
+        output().print(
+            f"{report.files} files, {report.passages} passages, {report.rows} rows in Chroma: {report.missing} missing, "
+            f"{report.orphans} orphans, {report.duplicates} duplicates, {report.outdated} documents out of date",
+            soft_wrap=True,
+        )
+        for fault in report.faults:
+            output().print(f"[red]fault[/red] {fault}")
+    if not report.sound:
+        errors().print("Mend it: savia index sync (or, if that does not help, savia index rebuild)")
+        raise typer.Exit(1)
+
+
+@app.command("calibrate")
+def calibrate_command(domain: DomainOption = None, as_json: JsonOption = False) -> None:
+    """Learn the fusion weight and the abstention threshold from the pack's calibration questions, or from the text alone."""
+    settings = read_settings(domain=domain)
+    index = open_index(settings)
+    view = index.view()
+    embedder = usable_embedder(view, build_embedder(settings, say))
+    if embedder is None:
+        raise EmbedderUnavailable(
+            "There are no vectors to weigh against BM25 in this index.", "Run savia index sync first."
+        )
+    calibrate_index(index, embedder)
+    _print_calibration(index, embedder.fingerprint, as_json)
+
+
+@app.command()
+def stats(domain: DomainOption = None, as_json: JsonOption = False) -> None:
+    """Count what the index holds and show what it was calibrated to."""
+    index = open_index(read_settings(domain=domain))
+    view = index.view()
+    fingerprint = (view.meta["embedder"] or {}).get("fingerprint", "")
+    types: dict[str, int] = {}
+    sections = 0
+    for number in range(len(view.documents)):
+        record = json.loads(view.documents[number])
+        types[record["type"] or "."] = types.get(record["type"] or ".", 0) + 1
+        sections += len(record["sections"])
+    calibration = asdict(read_calibration(index.folder, fingerprint))
+    found = {
+        "domain": index.domain.name,
+        "state": view.state,
+        "documents": len(view.documents),
+        "documents_by_type": types,
+        "sections": sections,
+        "passages": len(view),
+        "terms": len(view.vocabulary.terms),
+        "refused": {path: entry["refused"] for path, entry in view.files.items() if "refused" in entry},
+        "embedder": fingerprint or None,
+        "passage_tokens": view.meta["cap"],
+        "bytes": sum(path.stat().st_size for path in index.folder.rglob("*") if path.is_file()),
+        "calibration": calibration,
+    }
+    if as_json:
+        print_json(found)
+        return
+    for name, value in found.items():
+        if name == "calibration":
+            value = (
+                f"dense weight {calibration['weight']} ({calibration['source']}, {calibration['questions']} questions)"
+            )
+        output().print(f"{name.replace('_', ' '):18} {escape(str(value))}", soft_wrap=True)
+
+
+def _print_report(report: SyncReport, as_json: bool) -> None:
+    if as_json:
+        print_json(asdict(report))
+        return
+    output().print(
+        f"{report.added} added, {report.changed} changed, {report.deleted} deleted, {report.unchanged} unchanged; "
+        f"{report.passages} passages, {report.embedded} embedded, {report.state}, {report.seconds:.1f} s",
+        soft_wrap=True,
+    )
+    print_reasons("Refused", report.refused)
+    print_reasons("Warning", {path: "; ".join(found) for path, found in report.warnings.items()})
+
+
+def _print_calibration(index: Index, fingerprint: str, as_json: bool) -> None:
+    found = read_calibration(index.folder, fingerprint)
+    if as_json:
+        print_json(asdict(found))
+        return
+    output().print(f"Dense weight {found.weight} ({found.source}, {found.questions} questions)")
+    for weight, value in (found.curve or {}).items():
+        output().print(f"  {float(weight):.2f}  {value:.4f}  {'#' * round(value * 60)}")
+    if found.threshold:
+        output().print(f"Answers are given from a confidence of {found.threshold['threshold']:.2f}")

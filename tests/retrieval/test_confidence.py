@@ -1,0 +1,89 @@
+"""Whether a question is answered at all: the fit, the cut and the signs."""
+
+import numpy as np
+import pytest
+
+from retrieval.confidence import SIGN_NAMES, Confidence, signs
+from retrieval.domain import load_domain
+from retrieval.followups import Rewriter
+from retrieval.index import Index
+from retrieval.retrievers import Bm25Retriever
+from retrieval.settings import RetrievalSettings
+from tests.conftest import WritePack
+from tests.fakes import PACK
+
+ANSWERED = np.array([0.9, 0.0, 1.0, 0.2, 0.8])
+REFUSED = np.array([0.2, 0.8, 0.0, 0.2, 0.3])
+
+
+def test_rows_that_can_be_told_apart_are() -> None:
+    random = np.random.default_rng(1)
+    rows = [row + random.normal(0, 0.05, 5) for row in (ANSWERED, REFUSED) for _ in range(30)]
+    confidence = Confidence.fit(rows, [True] * 30 + [False] * 30)
+    assert [confidence.accepts(row) for row in rows] == [True] * 30 + [False] * 30
+    assert confidence.probability(ANSWERED) > 0.9 > 0.1 > confidence.probability(REFUSED)
+
+
+def test_a_wrong_answer_weighs_more_than_a_wrong_refusal() -> None:
+    mixed = [ANSWERED] * 5 + [ANSWERED] * 5 + [REFUSED] * 5
+    assert not Confidence.fit(mixed, [True] * 5 + [False] * 10).accepts(ANSWERED)
+    assert Confidence.fit(mixed, [True] * 9 + [False] * 6).accepts(ANSWERED)
+
+
+def test_few_answerable_questions_count_as_much_as_many_others() -> None:
+    rows = [ANSWERED] * 3 + [REFUSED] * 60
+    confidence = Confidence.fit(rows, [True] * 3 + [False] * 60)
+    assert confidence.accepts(ANSWERED) and not confidence.accepts(REFUSED)
+
+
+def test_what_was_stored_is_read_back_and_an_older_form_is_not() -> None:
+    stored = {"weights": [1.0, -2.0, 3.0, 0.0, 1.0, 0.5], "threshold": 0.7}
+    assert Confidence.of(stored) == Confidence((1.0, -2.0, 3.0, 0.0, 1.0, 0.5), 0.7)
+    assert Confidence.of({"weights": [1.0], "threshold": 0.7}) == Confidence.of(None) == Confidence()
+    assert len(Confidence().weights) == len(SIGN_NAMES) + 1
+
+
+@pytest.fixture
+def index(write_pack: WritePack, settings: RetrievalSettings) -> Index:
+    documents = {
+        "ruda.md": "# Ruda\n\n## Usos\n\nSe usa en limpias contra el espanto.",
+        "epazote.md": "# Epazote\n\nQuita los gases y las lombrices.",
+    }
+    write_pack(documents, config=f"{PACK}sections: {{Usos: {{aliases: [sirve]}}}}\n")
+    index = Index(load_domain("tiny", settings.domains_dir), settings)
+    index.sync(None)
+    return index
+
+
+def signs_of(index: Index, question: str) -> dict[str, float]:
+    view = index.view()
+    rewriter = Rewriter(view, (), index.domain.config.sections)
+    found = signs(view, question, Bm25Retriever(view).search(question, 5), rewriter)
+    return dict(zip(SIGN_NAMES, found.tolist(), strict=True))
+
+
+def test_a_question_that_a_passage_says_whole_has_every_good_sign(index: Index) -> None:
+    found = signs_of(index, "¿La ruda en limpias contra el espanto?")
+    assert (found["said"], found["unknown"], found["named"]) == (1.0, 0.0, 1.0)
+    assert found["strength"] > 0
+
+
+def test_a_question_about_something_else_is_unknown(index: Index) -> None:
+    found = signs_of(index, "¿Quién ganó el mundial de futbol?")
+    assert (found["said"], found["unknown"], found["named"], found["strength"]) == (0.0, 1.0, 0.0, 0.0)
+
+
+def test_half_known_is_half_said(index: Index) -> None:
+    found = signs_of(index, "¿Las limpias ferroviarias?")
+    assert 0 < found["said"] < found["unknown"] < 1
+    assert found["said"] + found["unknown"] == pytest.approx(1)
+
+
+def test_a_name_alone_is_fully_said(index: Index) -> None:
+    assert signs_of(index, "la ruda")["said"] == 1.0
+
+
+def test_words_that_ask_for_a_section_are_counted(index: Index) -> None:
+    assert signs_of(index, "¿sirve contra las lombrices?")["asks"] > 0
+    assert Confidence().accepts(np.array(list(signs_of(index, "¿La ruda en limpias contra el espanto?").values())))
+    assert not Confidence().accepts(np.array(list(signs_of(index, "¿Quién ganó el mundial de futbol?").values())))

@@ -1,0 +1,109 @@
+"""The page in a real Chromium: a question gets its answer, and a hostile document does nothing."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, Request
+
+from docs.live_page import build_index, chromium_page, find_chromium, make_home, running_app
+from retrieval.embedders import Embedder
+from tests.fakes import PACK
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+HOSTILE = """# Planta hostil
+
+La planta hostil crece en la barranca. <script>window.attacked = 1</script> <img src=x onerror="window.attacked = 2">
+
+![rastreo](http://127.0.0.1:9/rastreo.png) Se usa la planta hostil para la tos <iframe src="http://127.0.0.1:9/marco"></iframe>
+y para el catarro [aquí](javascript:window.attacked=3). También :material/home: y $x^2$ y :red[rojo].
+"""
+
+
+@pytest.fixture(scope="module")
+def _chromium() -> None:
+    if find_chromium() is None:
+        reason = "chromium is not installed (Debian: apt-get install chromium)"
+        if os.environ.get("CI"):
+            pytest.fail(f"{reason}, and browser tests are never skipped in CI")
+        pytest.skip(reason)
+
+
+@pytest.fixture(scope="module")
+def home(_chromium: None, embedder: Embedder, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The shipped pack, indexed, and a hostile one beside it."""
+    folder = make_home(tmp_path_factory.mktemp("home"))
+    hostile = folder / "data" / "domains" / "hostile"
+    (hostile / "corpus").mkdir(parents=True)
+    (hostile / "domain.yaml").write_text(PACK, encoding="utf-8")
+    (hostile / "corpus" / "hostil.md").write_text(HOSTILE, encoding="utf-8")
+    for domain in ("herbolaria", "hostile"):
+        build_index(folder, domain)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def address(home: Path) -> Iterator[str]:
+    with running_app(home) as running:
+        yield running
+
+
+@pytest.fixture
+def page(_chromium: None) -> Iterator[Page]:
+    with chromium_page() as opened:
+        opened.set_default_timeout(30_000)
+        yield opened
+
+
+def ask(page: Page, question: str) -> None:
+    box = page.get_by_placeholder("Escriba su pregunta…")
+    box.fill(question)
+    box.press("Enter")
+    page.get_by_text("Motor:").wait_for()
+
+
+def highlighted(page: Page) -> list[str]:
+    """The texts of the highlighted quotations, top to bottom."""
+    return page.locator('[class*="st-key-passages"] .stMarkdownColoredBackground').all_inner_texts()
+
+
+def test_a_typed_question_shows_answer_citation_and_highlighted_passage(page: Page, address: str) -> None:
+    page.goto(address)
+    ask(page, "¿Para qué se usa la sábila?")
+    answer = page.get_by_test_id("stChatMessage").last.inner_text()
+    assert "quemaduras" in answer
+    assert "[1]" in answer
+    assert any("quemaduras" in quote for quote in highlighted(page))
+    assert page.get_by_text("Pasajes citados").is_visible()
+
+
+def test_a_hostile_document_executes_and_loads_nothing(page: Page, address: str) -> None:
+    requests: list[Request] = []
+    page.on("request", lambda request: requests.append(request))
+    page.goto(f"{address}/?domain=hostile")
+    ask(page, "¿Para qué se usa la planta hostil?")
+    page.get_by_text("window.attacked = 2").first.wait_for()  # shown as text
+    page.goto(f"{address}/documents?domain=hostile&document=hostil")
+    page.get_by_text("window.attacked = 1").first.wait_for()
+    assert page.evaluate("window.attacked") is None
+    assert page.locator("iframe, .katex, img[src*='rastreo'], a[href^='javascript']").count() == 0
+    assert [request.url for request in requests if not request.url.startswith((address, "data:", "blob:"))] == []
+
+
+def test_a_click_on_a_document_reads_it(page: Page, address: str) -> None:
+    page.goto(f"{address}/documents")
+    page.get_by_label("Buscar un documento").fill("susto")
+    page.get_by_role("button", name="Susto", exact=True).click()
+    page.get_by_role("heading", name="Susto", exact=True).wait_for()
+
+
+def test_nothing_is_wider_than_a_narrow_screen(page: Page, address: str) -> None:
+    page.set_viewport_size({"width": 400, "height": 800})
+    page.goto(address)
+    ask(page, "¿Qué es el susto y cómo se cura?")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 400
+    answer = page.get_by_test_id("stChatMessage").last.bounding_box()
+    passages = page.locator('[class*="st-key-passages"]').bounding_box()
+    assert answer and passages and passages["y"] >= answer["y"] + answer["height"]
