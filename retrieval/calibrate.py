@@ -159,7 +159,9 @@ def _gains(lexical: Scores, dense: Scores, unit_of: NDArray[np.int64], units: in
     for weight in WEIGHTS:
         best = np.full(units, -np.inf, np.float32)
         np.maximum.at(best, unit_of, fuse(lexical, dense, weight))
-        ranks = np.sort([int((best > best[unit]).sum()) for unit in wanted])
+        others = np.delete(best, wanted)
+        # A tie with another unit is lost: where one side finds nothing at all, it must not look perfect.
+        ranks = np.sort([int((best[wanted] > best[unit]).sum() + (others >= best[unit]).sum()) for unit in wanted])
         # Equal scores among the wanted ones share a rank; the k-th of them stands at least at place k.
         places = np.maximum(ranks, np.arange(len(ranks)))
         gains.append(float(sum(1 / np.log2(place + 2) for place in places if place < RANKS) / ideal))

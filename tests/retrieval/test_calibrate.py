@@ -18,6 +18,7 @@ from retrieval.calibrate import (
     read_calibration,
     write_calibration,
 )
+from retrieval.confidence import SIGN_NAMES
 from retrieval.domain import load_domain
 from retrieval.embedders import Vectors
 from retrieval.evaluate import Query
@@ -27,9 +28,24 @@ from tests.conftest import WritePack
 from tests.fakes import HashEmbedder
 
 TOPICS = 40
-COMMON = (
-    "agua fuego tierra viento monte valle lluvia piedra sombra camino puente fuente noche tarde bosque hoja".split()
-)
+COMMON = [
+    "agua",
+    "fuego",
+    "tierra",
+    "viento",
+    "monte",
+    "valle",
+    "lluvia",
+    "piedra",
+    "sombra",
+    "camino",
+    "puente",
+    "fuente",
+    "noche",
+    "tarde",
+    "bosque",
+    "hoja",
+]
 
 
 class TopicEmbedder(HashEmbedder):
@@ -127,7 +143,7 @@ def test_enough_gold_gives_weight_and_threshold(build) -> None:  # type: ignore[
     found = calibrate(index.domain, index.view(), embedder)
     assert (found.source, found.questions) == ("gold", LEAST_LABELS)
     assert found.weight <= 0.1
-    assert found.threshold is not None and len(found.threshold["weights"]) == 6
+    assert found.threshold is not None and len(found.threshold["weights"]) == len(SIGN_NAMES) + 1
 
 
 def test_too_little_gold_leaves_it_to_the_text(build) -> None:  # type: ignore[no-untyped-def]

@@ -12,13 +12,14 @@ from retrieval.settings import RetrievalSettings
 from tests.conftest import WritePack
 from tests.fakes import PACK
 
-ANSWERED = np.array([0.9, 0.0, 1.0, 0.2, 0.8])
-REFUSED = np.array([0.2, 0.8, 0.0, 0.2, 0.3])
+COUNT = len(SIGN_NAMES)
+ANSWERED = np.array([0.9, 0.0, 1.0, *[0.8] * (COUNT - 3)])  # said, unknown, named, the rest
+REFUSED = np.array([0.2, 0.8, 0.0, *[0.3] * (COUNT - 3)])
 
 
 def test_rows_that_can_be_told_apart_are() -> None:
     random = np.random.default_rng(1)
-    rows = [row + random.normal(0, 0.05, 5) for row in (ANSWERED, REFUSED) for _ in range(30)]
+    rows = [row + random.normal(0, 0.05, COUNT) for row in (ANSWERED, REFUSED) for _ in range(30)]
     confidence = Confidence.fit(rows, [True] * 30 + [False] * 30)
     assert [confidence.accepts(row) for row in rows] == [True] * 30 + [False] * 30
     assert confidence.probability(ANSWERED) > 0.9 > 0.1 > confidence.probability(REFUSED)
@@ -37,8 +38,8 @@ def test_few_answerable_questions_count_as_much_as_many_others() -> None:
 
 
 def test_what_was_stored_is_read_back_and_an_older_form_is_not() -> None:
-    stored = {"weights": [1.0, -2.0, 3.0, 0.0, 1.0, 0.5], "threshold": 0.7}
-    assert Confidence.of(stored) == Confidence((1.0, -2.0, 3.0, 0.0, 1.0, 0.5), 0.7)
+    weights = tuple(float(number) for number in range(len(SIGN_NAMES) + 1))
+    assert Confidence.of({"weights": list(weights), "threshold": 0.7}) == Confidence(weights, 0.7)
     assert Confidence.of({"weights": [1.0], "threshold": 0.7}) == Confidence.of(None) == Confidence()
     assert len(Confidence().weights) == len(SIGN_NAMES) + 1
 

@@ -52,7 +52,7 @@ def asked(*questions: str) -> list[Turn]:
         ("¿Cómo se prepara?", "¿Para qué sirve la Manzanilla?", "¿Cómo se prepara? Manzanilla"),
         ("¿y en el embarazo es peligrosa?", "¿Para qué es la camomila?", "¿y en el embarazo es peligrosa? camomila"),
         ("¿cómo se cura eso?", "¿Qué es el mal de ojo?", "¿cómo se cura eso? mal ojo"),
-        ("¿se la puedo dar a los niños?", "¿Es peligrosa la ruda?", "¿se la puedo dar a los niños? ruda"),
+        ("¿se la toman los niños?", "¿Es peligrosa la ruda?", "¿se la toman los niños? ruda"),
         ("¿y la ruda?", "¿Cómo se prepara la manzanilla?", "¿y la ruda? Cómo se prepara la"),
     ],
 )

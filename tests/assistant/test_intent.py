@@ -1,0 +1,46 @@
+"""What kind of answer a question wants."""
+
+import pytest
+
+from assistant.intent import Intent, read_intent
+
+
+@pytest.mark.parametrize(
+    ("question", "role"),
+    [
+        ("¿Qué es el susto?", "definition"),
+        ("¿Para qué se usa la sábila?", "uses"),
+        ("para q sirve la savila", "uses"),
+        ("¿Es peligroso el toloache?", "safety"),
+        ("¿Puedo tomar ruda en el embarazo?", "safety"),
+        ("¿Cómo se prepara el té de bugambilia?", "preparation"),
+        ("¿Con qué otros nombres se conoce el cempasúchil?", "names"),
+        ("¿Qué sustancias contiene el cacao?", "chemistry"),
+        ("¿Dónde viven los totonacos?", "place"),
+    ],
+)
+def test_the_first_role_is_what_the_question_asks_about(question: str, role: str) -> None:
+    intent = read_intent(question, "es")
+    assert (intent.kind, intent.roles[0]) == ("facts", role)
+
+
+@pytest.mark.parametrize(
+    "question",
+    ["¿Qué diferencia hay entre el susto y el espanto?", "¿En qué se distingue el mal de ojo del daño?", "ruda vs romero"],
+)
+def test_a_comparison_is_seen(question: str) -> None:
+    assert read_intent(question, "es").kind == "comparison"
+
+
+@pytest.mark.parametrize("question", ["¿Qué plantas medicinales hay en Sonora?", "dime hierbas para la tos"])
+def test_a_list_is_seen(question: str) -> None:
+    assert read_intent(question, "es").kind == "list"
+
+
+def test_english_has_its_own_words() -> None:
+    assert read_intent("Is it safe during pregnancy?", "en").roles[0] == "safety"
+    assert read_intent("What is the difference between A and B?", "en").kind == "comparison"
+
+
+def test_a_language_without_patterns_wants_facts_of_any_role() -> None:
+    assert read_intent("Was ist das?", "de") == Intent("facts")
