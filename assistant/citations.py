@@ -18,7 +18,9 @@ LEAST_WORDS = 2  # a sentence with fewer content words states nothing that could
 _MARK = re.compile(r"\s*\[(\d{1,3})\]")
 _MARKS = re.compile(r"(?:\s*\[\d{1,3}\])+")
 _LINK = re.compile(r"!?\[([^\[\]]*)\]\([^()]*\)")
-_EMPHASIS = re.compile(r"(\*{1,3}|(?<!\w)_{1,3}(?=\S)|(?<=\S)_{1,3}(?!\w)|`)")
+# Asterisks between two digits or two spaces are a product, all others emphasis (its other end may be in another sentence).
+_STAR = r"(?<![\d\s])\*{1,3}|\*{1,3}(?![\d\s])|(?<=\s)\*{1,3}(?=\d)|(?<=\d)\*{1,3}(?=\s)"
+_EMPHASIS = re.compile(rf"({_STAR}|(?<!\w)_{{1,3}}(?=\S)|(?<=\S)_{{1,3}}(?!\w)|`)")
 _QUOTE_MARK = re.compile(r"^[ \t]*>[ \t]?", re.MULTILINE)
 _TABLE_ROW = re.compile(r"^[ \t]*\|(.*)\|[ \t]*$", re.MULTILINE)
 

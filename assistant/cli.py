@@ -11,12 +11,10 @@ from assistant.terminal import print_answer, stream_answer
 from assistant.wiring import build_assistant
 from retrieval.cli_index import sync_with_progress
 from retrieval.console import DomainOption, JsonOption, WhereOption, errors, normalize, output, parse_where, print_json
-from retrieval.domain import load_domain
-from retrieval.errors import SaviaError, UsageError
+from retrieval.errors import IndexLocked, UsageError
 from retrieval.followups import Turn
-from retrieval.index import Index
 from retrieval.settings import read_settings
-from retrieval.wiring import build_embedder
+from retrieval.wiring import build_embedder, open_index
 
 app = typer.Typer(context_settings={"token_normalize_func": normalize})
 
@@ -77,16 +75,16 @@ def serve_page(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8501,
 ) -> None:
-    """Open the page; builds the domain's index first where it is missing."""
+    """Open the page; brings the domain's index in step with its documents first."""
     from assistant.serve import serve_streamlit
 
     settings = read_settings(domain=domain)
-    index = Index(load_domain(settings.domain, settings.domains_dir), settings)
+    index = open_index(settings)
     try:
-        index.view()
-    except SaviaError:
-        errors().print(f"Building the index of {settings.domain} (once)...")
         sync_with_progress(index, build_embedder(settings, errors().print))
+    except IndexLocked as error:
+        index.view()  # another process is writing: what it has published so far can be asked
+        errors().print(str(error))
     serve_streamlit(host, port, settings.domain)
 
 

@@ -118,7 +118,9 @@ def _warnings(assistant: Assistant, asked: Sequence[_Asked]) -> Iterator[Row]:
     }
     about = [one for one in asked if any(section.partition("#")[0] in dangerous for section in one.gold.relevant)]
     shown = [bool(one.answer.red_flags) for one in about]
-    yield _share("questions about dangerous plants, test half: the warning comes first", shown, 1.0, least=True)
+    silent = [one.gold.question for one in about if not one.answer.red_flags]
+    what = "questions about dangerous plants, test half: the warning comes first"
+    yield _share(what, shown, 1.0, least=True, missed=silent)
     rows = [json.loads(line) for line in RED_FLAGS.read_text(encoding="utf-8").splitlines()]
     flags = [{notice.name for notice in assistant.ask(row["question"]).run().red_flags} for row in rows]
     warned = [row["flag"] in names for row, names in zip(rows, flags, strict=True)]

@@ -68,6 +68,8 @@ class PackagedTokenizer:
         self.tokenizer.no_padding()
 
     def token_starts(self, texts: Sequence[str]) -> list[list[int]]:
+        if len(texts) == 1:  # a batch of one pays for threads that it does not use
+            return [[start for start, _ in self.tokenizer.encode(texts[0], add_special_tokens=False).offsets]]
         encodings = self.tokenizer.encode_batch(list(texts), add_special_tokens=False)
         return [[start for start, _ in encoding.offsets] for encoding in encodings]
 

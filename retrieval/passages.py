@@ -90,8 +90,11 @@ class _Splitter:
         self.counter = counter
         self.cap = cap
         self._extras: dict[str, int] = {"": 0}
+        self._context_starts: dict[str, list[int]] = {}
 
     def split(self) -> list[Passage]:
+        contexts = [self._heading_line(section) for section in self.document.sections]
+        self._context_starts = dict(zip(contexts, self.counter.token_starts(contexts), strict=True))
         passages: list[Passage] = []
         for section in self.document.sections:
             passages.extend(self._split_section(section))
@@ -120,10 +123,13 @@ class _Splitter:
         for ordinal, run in enumerate(self._pack(atoms, budget)):
             yield self._passage(section, ordinal, context, run)
 
+    def _heading_line(self, section: Section) -> str:
+        return " › ".join([self.document.title, *section.heading_path])
+
     def _context(self, section: Section) -> tuple[str, int]:
         """Title and headings as one line, and its token count; long ones lose their last words."""
-        context = " › ".join([self.document.title, *section.heading_path])
-        starts = self.counter.token_starts([context])[0]
+        context = self._heading_line(section)
+        starts = self._context_starts[context]
         most = min(MAX_CONTEXT, self.cap - SPECIAL_TOKENS - LEAST_BUDGET)
         if len(starts) > most:
             context = context[: starts[most]].rstrip()

@@ -75,6 +75,11 @@ def test_a_typed_question_shows_answer_citation_and_highlighted_passage(page: Pa
     answer = page.get_by_test_id("stChatMessage").last.inner_text()
     assert "quemaduras" in answer
     assert "[1]" in answer
+    assert (
+        answer.count("Esta información es educativa") == 1
+    )  # drawn while streaming and again at the end, in one place
+    first = answer.split("[")[0].strip().splitlines()[-1]
+    assert answer.count(first) == 1
     assert any("quemaduras" in quote for quote in highlighted(page))
     assert page.get_by_text("Pasajes citados").is_visible()
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator as Slot
 
 from assistant.ui.safe_markdown import safe_text
 from assistant.ui.strings import Words
@@ -46,16 +47,14 @@ class Stage:
 def offer_build(index: Index, say: Words, verb: str = "sync") -> None:
     """A button that builds the index; while a build runs, its progress instead. Starts the page anew when it can answer."""
     process = builds().get(index.folder)
-    if process is not None or is_being_written(index.folder):
-        _follow(index, process, say)
-        return
+    running = process is not None or is_being_written(index.folder)
+    label, icon = say["build_index"], ":material/build:"
+    st.button(label, type="primary", icon=icon, key="build", disabled=running, on_click=_start, args=(index, verb))
     place = st.empty()
-    if place.button(say["build_index"], type="primary", icon=":material/build:", key="build"):
-        place.empty()
-        _follow(index, start_build(index, verb), say)
-        return
     st.caption(say["by_command"])
     st.code(f"savia index {verb} --domain {index.domain.name}", language=None)
+    if running:
+        _follow(index, process, place, say)
 
 
 def start_build(index: Index, verb: str = "sync") -> subprocess.Popen[bytes]:
@@ -78,6 +77,10 @@ def builds() -> dict[Path, "subprocess.Popen[bytes]"]:
     return {}
 
 
+def _start(index: Index, verb: str) -> None:
+    start_build(index, verb)
+
+
 def read_stage(log: Path) -> Stage | None:
     """The latest progress that the log shows."""
     found = _PROGRESS.findall(_read_tail(log))
@@ -87,21 +90,20 @@ def read_stage(log: Path) -> Stage | None:
     return Stage(_STAGES[name], int(done), int(total))
 
 
-def _follow(index: Index, process: "subprocess.Popen[bytes] | None", say: Words) -> None:
+def _follow(index: Index, process: "subprocess.Popen[bytes] | None", place: Slot, say: Words) -> None:
     before = current_view_name(index.folder)
-    bar = st.progress(0.0, text=say["building"])
+    place.progress(0.0, text=say["building"])
     while process.poll() is None if process else is_being_written(index.folder):
         stage = read_stage(_log(index))
         if stage and stage.total:
             text = f"{say[stage.name]} · {stage.done} / {stage.total}"
-            bar.progress(min(1.0, stage.done / stage.total), text=text)
+            place.progress(min(1.0, stage.done / stage.total), text=text)
         if current_view_name(index.folder) != before:
             st.rerun()
         time.sleep(POLL)
     builds().pop(index.folder, None)
     if process is not None and process.returncode:
-        bar.empty()
-        st.error(f"{say['build_failed']} {safe_text(_last_words(_log(index)))}", icon=":material/error:")
+        place.error(f"{say['build_failed']} {safe_text(_last_words(_log(index)))}", icon=":material/error:")
         return
     st.rerun()
 

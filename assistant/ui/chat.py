@@ -8,9 +8,10 @@ from contextlib import closing
 from dataclasses import dataclass
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator as Slot
 
 from assistant.answer import MAX_QUESTION, Answer, AnswerStream, Assistant
-from assistant.messages import Piece, Source
+from assistant.messages import Source
 from assistant.safety import Notice
 from assistant.ui.safe_markdown import safe_markdown, safe_text
 from assistant.ui.sources import heading, show_sources
@@ -20,7 +21,6 @@ from retrieval.followups import Turn
 
 AVATARS = {"user": ":material/person:", "assistant": ":material/eco:"}
 COLUMNS = (11, 8)  # the answer and, beside it, its passages
-CURSOR = " :gray[▍]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +37,10 @@ def show_chat(assistant: Assistant, say: Words) -> None:
     exchanges: list[Exchange] = st.session_state.setdefault(_key(name), [])
     typed = st.chat_input(say["ask"], key="question", submit_mode="stop", max_chars=MAX_QUESTION)
     question = (str(typed).strip() if typed else "") or st.session_state.pop("sample", "")
+    welcome = st.empty()  # always there, so that the welcome is gone at once, not when the first answer is complete
     if not exchanges and not question:
-        _show_welcome(assistant, say)
+        with welcome.container():
+            _show_welcome(assistant, say)
     for place, exchange in enumerate(exchanges):
         _show_exchange(exchange, place, assistant, say, newest=not question and place == len(exchanges) - 1)
     if question:
@@ -65,8 +67,7 @@ def _key(name: str) -> str:
 def _show_welcome(assistant: Assistant, say: Words) -> None:
     config = assistant.domain.config
     with st.container(key="welcome"):
-        st.markdown(f"# {safe_text(config.title)}")
-        st.markdown(f"### {say['welcome']}")
+        st.markdown(f"# {safe_text(config.title)}\n\n### {say['welcome']}", anchors=False)
         st.markdown(say["welcome_more"].format(documents=len(assistant.view.documents)))
         if config.sample_questions:
             st.caption(say["samples"])
@@ -90,7 +91,8 @@ def _show_exchange(exchange: Exchange, place: int, assistant: Assistant, say: Wo
                 _show_found(answer.question, answer.searched, answer.sources, say)
             _show_notices(answer.red_flags, assistant, say)
             _show_reasoning(answer.reasoning, say)
-            _show_answer(exchange, assistant, say)
+            _show_answer(exchange, say)
+            _show_footer(answer, assistant.domain.config.language, say)
     with right:
         show_sources(answer, say, assistant.domain.name, place, folded=not newest)
 
@@ -107,18 +109,22 @@ def _answer(question: str, assistant: Assistant, exchanges: list[Exchange], say:
                 st.error(safe_markdown(str(error)), icon=":material/error:")
                 return
             _show_notices(stream.red_flags, assistant, say)
-            place = st.empty()
+            thinking, text, foot = st.empty(), st.empty(), st.empty()
+            foot.caption(safe_text(assistant.domain.config.disclaimer))  # also below an answer that is stopped
             problem = ""
             try:
-                _stream(stream, place.container(), say)
+                _stream(stream, thinking, text, say)
             except SaviaError as error:
                 problem = str(error)
             finally:  # the stop button ends the script right here
                 exchange = Exchange(stream.answer, problem)
                 exchanges.append(exchange)
-            with place.container():
+            with thinking.container():
                 _show_reasoning(exchange.answer.reasoning, say)
-                _show_answer(exchange, assistant, say)
+            with text.container():
+                _show_answer(exchange, say)
+            with foot.container():
+                _show_footer(exchange.answer, assistant.domain.config.language, say)
     with right:
         show_sources(exchange.answer, say, assistant.domain.name, len(exchanges) - 1)
 
@@ -131,30 +137,18 @@ def _search(question: str, assistant: Assistant, history: list[Turn], say: Words
     return stream
 
 
-def _stream(stream: AnswerStream, place: "st.delta_generator.DeltaGenerator", say: Words) -> None:
+def _stream(stream: AnswerStream, thinking: Slot, text: Slot, say: Words) -> None:
     """Draw the pieces as they come. Reasoning has its own fold above the answer."""
-    with place:
-        thinking, text = st.empty(), st.empty()
     read: dict[str, str] = {"reasoning": "", "answer": ""}
     pieces = iter(stream)
     with closing(pieces):  # type: ignore[type-var]
         for piece in pieces:
             read[piece.kind] += piece.text
-            _show_piece(piece, read, thinking, text, say)
-
-
-def _show_piece(
-    piece: Piece,
-    read: dict[str, str],
-    thinking: "st.delta_generator.DeltaGenerator",
-    text: "st.delta_generator.DeltaGenerator",
-    say: Words,
-) -> None:
-    if piece.kind == "reasoning":
-        with thinking.status(say["thinking"], type="compact"):
-            st.markdown(safe_markdown(read["reasoning"]))
-    else:
-        text.markdown(safe_markdown(read["answer"]) + CURSOR)
+            if piece.kind == "reasoning":
+                with thinking.status(say["thinking"], type="compact"):
+                    st.markdown(safe_markdown(read["reasoning"]))
+            else:
+                text.markdown(safe_markdown(read["answer"]))
 
 
 def _show_question(question: str) -> None:
@@ -191,7 +185,7 @@ def _show_reasoning(reasoning: str, say: Words) -> None:
             st.markdown(safe_markdown(reasoning))
 
 
-def _show_answer(exchange: Exchange, assistant: Assistant, say: Words) -> None:
+def _show_answer(exchange: Exchange, say: Words) -> None:
     answer = exchange.answer
     if answer.abstained:
         text = f"**{say['refused']}.** {safe_text(answer.text)}\n\n{say['refused_more']}"
@@ -205,7 +199,6 @@ def _show_answer(exchange: Exchange, assistant: Assistant, say: Words) -> None:
         st.error(f"{say['failed']} {safe_markdown(exchange.problem)}", icon=":material/error:")
     elif answer.stopped:
         st.caption(f":material/stop_circle: {say['stopped']}")
-    _show_footer(answer, assistant.domain.config.language, say)
 
 
 def _show_footer(answer: Answer, language: str, say: Words) -> None:

@@ -30,7 +30,7 @@ def show_documents(assistant: Assistant, say: Words) -> None:
     chosen = st.query_params.get("document", "")
     left, right = st.columns((1, 2), gap="large")
     with left:
-        _show_list(infos, chosen, say)
+        _show_list(assistant.domain.name, infos, chosen, say)
     with right:
         if chosen:
             _show_chosen(assistant, chosen, infos, say)
@@ -55,7 +55,7 @@ def _infos(view: View) -> dict[str, DocumentInfo]:
     return {info.id: info for info in sorted(found, key=lambda info: fold_accents(info.title.lower()))}
 
 
-def _show_list(infos: dict[str, DocumentInfo], chosen: str, say: Words) -> None:
+def _show_list(domain: str, infos: dict[str, DocumentInfo], chosen: str, say: Words) -> None:
     text = st.text_input(say["filter"], key="document filter", icon=":material/search:")
     kinds = sorted({info.type for info in infos.values() if info.type})
     kind = ""
@@ -73,7 +73,7 @@ def _show_list(infos: dict[str, DocumentInfo], chosen: str, say: Words) -> None:
                 f"**:green[{title}]**" if info.id == chosen else title,
                 key=f"document {info.id}",
                 on_click=_choose,
-                args=(info.id,),
+                args=(domain, info.id),
                 type="tertiary",
                 help=safe_text(info.path),
             )
@@ -85,8 +85,9 @@ def _type_name(kind: str) -> str:
     return kind.replace("-", " ").replace("_", " ").capitalize()
 
 
-def _choose(document: str) -> None:
-    st.query_params["document"] = document
+def _choose(domain: str, document: str) -> None:
+    """Put the choice into the address, which can then be kept and shared."""
+    st.query_params.from_dict({"domain": domain, "document": document})
 
 
 def _show_chosen(assistant: Assistant, chosen: str, infos: dict[str, DocumentInfo], say: Words) -> None:
@@ -103,7 +104,7 @@ def _show_chosen(assistant: Assistant, chosen: str, infos: dict[str, DocumentInf
             st.markdown(f"{'#' * level} {safe_text(section.heading_path[-1])}")
         if body:
             st.markdown(safe_markdown(body, link=link))
-    _show_related(document, infos, say)
+    _show_related(assistant.domain.name, document, infos, say)
 
 
 def _show_head(document: Document, language: str) -> None:
@@ -120,7 +121,7 @@ def _show_head(document: Document, language: str) -> None:
         st.caption("  \n".join(lines))
 
 
-def _show_related(document: Document, infos: dict[str, DocumentInfo], say: Words) -> None:
+def _show_related(domain: str, document: Document, infos: dict[str, DocumentInfo], say: Words) -> None:
     """Buttons to the documents that this one links to: they open in place."""
     linked = [linked_document(document.id, href) for href in _LINK.findall(document.text)]
     related = [name for name in dict.fromkeys(linked) if name and name in infos and name != document.id]
@@ -130,4 +131,4 @@ def _show_related(document: Document, infos: dict[str, DocumentInfo], say: Words
     st.caption(say["related"])
     with st.container(horizontal=True):
         for name in related:
-            st.button(safe_text(infos[name].title), key=f"related {name}", on_click=_choose, args=(name,))
+            st.button(safe_text(infos[name].title), key=f"related {name}", on_click=_choose, args=(domain, name))

@@ -70,6 +70,7 @@ def _choose_domain(wanted: str, known: list[str], settings: RetrievalSettings, s
             known,
             index=known.index(wanted) if wanted in known else None,
             format_func=lambda name: titles[name],
+            placeholder=say["choose_domain"],
             key="domain",
         )
     if chosen and chosen != wanted:

@@ -4,7 +4,7 @@ import hashlib
 import json
 import random
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
@@ -82,10 +82,13 @@ def wordless(topic: int) -> str:
     return " ".join(f"Nota t{topic}x{n} de {' y '.join(chance.sample(COMMON, 4)).strip()}." for n in range(4))
 
 
+Build = Callable[[Callable[[int], str], HashEmbedder], Index]
+
+
 @pytest.fixture
-def build(write_pack: WritePack, settings: RetrievalSettings):  # type: ignore[no-untyped-def]
-    def _build(text: object, embedder: HashEmbedder) -> Index:
-        write_pack({f"d{topic}.md": f"# Nota\n\n{text(topic)}" for topic in range(TOPICS)})  # type: ignore[operator]
+def build(write_pack: WritePack, settings: RetrievalSettings) -> Build:
+    def _build(text: Callable[[int], str], embedder: HashEmbedder) -> Index:
+        write_pack({f"d{topic}.md": f"# Nota\n\n{text(topic)}" for topic in range(TOPICS)})
         index = Index(load_domain("tiny", settings.domains_dir), settings)
         index.sync(embedder)
         return index
@@ -93,7 +96,7 @@ def build(write_pack: WritePack, settings: RetrievalSettings):  # type: ignore[n
     return _build
 
 
-def test_where_vectors_are_noise_words_decide(build) -> None:  # type: ignore[no-untyped-def]
+def test_where_vectors_are_noise_words_decide(build: Build) -> None:
     embedder = TopicEmbedder(clarity=0)
     found = calibrate_unlabelled(build(worded, embedder).view(), embedder)
     assert (found.source, found.questions, found.embedder) == ("unlabelled", TOPICS, "topic-0")
@@ -101,14 +104,14 @@ def test_where_vectors_are_noise_words_decide(build) -> None:  # type: ignore[no
     assert found.curve is not None and found.curve["0.0"] > 0.95 > 0.5 > found.curve["1.0"]
 
 
-def test_where_words_are_noise_vectors_decide(build) -> None:  # type: ignore[no-untyped-def]
+def test_where_words_are_noise_vectors_decide(build: Build) -> None:
     embedder = TopicEmbedder(clarity=1.2)
     found = calibrate_unlabelled(build(wordless, embedder).view(), embedder)
     assert found.weight >= 0.7
     assert found.curve is not None and found.curve["0.0"] < 0.5 < 0.8 < found.curve["1.0"]
 
 
-def test_questions_whose_words_find_nothing_speak_for_the_vectors(build) -> None:  # type: ignore[no-untyped-def]
+def test_questions_whose_words_find_nothing_speak_for_the_vectors(build: Build) -> None:
     embedder = TopicEmbedder(clarity=3)
     view = build(wordless, embedder).view()
     queries = [Query(f"q{topic}", f"zzt{topic}xqq", {f"d{topic}#top": 1}) for topic in range(TOPICS)]
@@ -117,7 +120,7 @@ def test_questions_whose_words_find_nothing_speak_for_the_vectors(build) -> None
     assert (found.source, found.weight > 0) == ("gold", True)
 
 
-def test_too_short_a_corpus_keeps_the_default(build) -> None:  # type: ignore[no-untyped-def]
+def test_too_short_a_corpus_keeps_the_default(build: Build) -> None:
     embedder = TopicEmbedder(clarity=1)
     found = calibrate_unlabelled(build(lambda topic: f"Sola t{topic}x.", embedder).view(), embedder)
     assert found == Calibration(embedder="topic-1")
@@ -136,7 +139,7 @@ def write_questions(index: Index, answerable: int, unanswerable: int) -> None:
     (index.domain.folder / "questions.jsonl").write_text("\n".join(lines))
 
 
-def test_enough_gold_gives_weight_and_threshold(build) -> None:  # type: ignore[no-untyped-def]
+def test_enough_gold_gives_weight_and_threshold(build: Build) -> None:
     embedder = TopicEmbedder(clarity=0)
     index = build(worded, embedder)
     write_questions(index, LEAST_LABELS, LEAST_LABELS // 2)
@@ -146,7 +149,7 @@ def test_enough_gold_gives_weight_and_threshold(build) -> None:  # type: ignore[
     assert found.threshold is not None and len(found.threshold["weights"]) == len(SIGN_NAMES) + 1
 
 
-def test_too_little_gold_leaves_it_to_the_text(build) -> None:  # type: ignore[no-untyped-def]
+def test_too_little_gold_leaves_it_to_the_text(build: Build) -> None:
     embedder = TopicEmbedder(clarity=0)
     index = build(worded, embedder)
     write_questions(index, LEAST_LABELS - 1, LEAST_LABELS)
@@ -154,7 +157,7 @@ def test_too_little_gold_leaves_it_to_the_text(build) -> None:  # type: ignore[n
     assert (found.source, found.threshold) == ("unlabelled", None)
 
 
-def test_a_calibration_serves_the_embedder_it_was_made_with(build) -> None:  # type: ignore[no-untyped-def]
+def test_a_calibration_serves_the_embedder_it_was_made_with(build: Build) -> None:
     index = build(lambda topic: f"Sola t{topic}x.", TopicEmbedder(clarity=1))
     made = Calibration(0.7, "gold", 40, {"0.7": 0.9}, "topic-1", {"weights": [1], "threshold": 0.5})
     assert read_calibration(index.folder, "topic-1").source == "default"

@@ -1,0 +1,97 @@
+"""Answers that are quotations: what they pick, that each sentence stands in its passage, and what they do with odd passages."""
+
+import re
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from assistant.backends.extractive import MAX_PASSAGES, MAX_SENTENCES, ExtractiveBackend
+from assistant.citations import plain
+from assistant.messages import Message, Options, Source
+from assistant.settings import AssistantSettings
+from assistant.wiring import build_assistant
+from retrieval.embedders import Embedder
+from retrieval.errors import BackendError
+from retrieval.index import Index
+from tests.assistant.conftest import MakeAssistant
+
+
+def source(n: int, text: str) -> Source:
+    return Source(n, f"{n:016x}", "plantas/ruda", "plantas/ruda#usos", "Ruda", ("Usos",), text, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("question", "begins"),
+    [
+        ("¿Para qué se usa la ruda?", "Se usa en barridas contra el aire y el espanto"),
+        ("¿Qué es el susto?", "El susto es un padecimiento que sigue a una impresión fuerte:"),
+        ("¿La ruda es peligrosa en el embarazo?", "En el embarazo puede provocar sangrado y aborto"),
+        ("¿Qué se toma para los cólicos?", "La infusión de las flores se toma después de comer para los cólicos"),
+    ],
+)
+def test_the_answer_begins_with_the_sentence_that_answers(make_assistant: MakeAssistant, question: str, begins: str) -> None:
+    assert make_assistant().ask(question).run().text.startswith(begins)
+
+
+def test_links_are_quoted_by_their_words(make_assistant: MakeAssistant) -> None:
+    answer = make_assistant().ask("¿Qué tratamiento tiene el susto?").run()
+    assert "barre el cuerpo con ruda y albahaca" in answer.text and "](" not in answer.text
+
+
+def test_the_same_sentence_in_two_passages_is_said_once(make_assistant: MakeAssistant) -> None:
+    backend = make_assistant().backend
+    assert isinstance(backend, ExtractiveBackend)
+    text = "Se usa en barridas contra el aire y el espanto."
+    assert backend.answer("¿Para qué se usa la ruda?", [source(1, text), source(2, text)]).count("barridas") == 1
+
+
+def test_without_passages_there_is_nothing_to_quote(make_assistant: MakeAssistant) -> None:
+    for messages in ([], [Message("user", "¿Qué es?")]):
+        with pytest.raises(BackendError, match="needs passages"):
+            list(make_assistant().backend.stream(messages, Options()))
+
+
+def test_the_pieces_join_to_the_answer(make_assistant: MakeAssistant) -> None:
+    backend = make_assistant().backend
+    assert isinstance(backend, ExtractiveBackend)
+    sources = (source(1, "Se usa en barridas contra el aire y el espanto. Crece en macetas junto a la puerta."),)
+    message = Message("user", "", "¿Para qué se usa la ruda?", sources)
+    joined = "".join(piece.text for piece in backend.stream([message], Options()))
+    assert joined == backend.answer(message.question, sources)
+
+
+def test_any_passage_gives_an_answer_whose_marks_name_it(make_assistant: MakeAssistant) -> None:
+    backend = make_assistant().backend
+    assert isinstance(backend, ExtractiveBackend)
+
+    @given(texts=st.lists(st.text(min_size=1), min_size=1, max_size=3), question=st.text())
+    def check(texts: list[str], question: str) -> None:
+        answer = backend.answer(question, [source(n, text) for n, text in enumerate(texts, 1)])
+        assert isinstance(answer, str)
+
+    check()
+
+
+def test_every_cited_sentence_of_the_gold_answers_stands_word_for_word(shipped: Index, embedder: Embedder) -> None:
+    assistant = build_assistant("herbolaria", shipped.settings, AssistantSettings(), embedder)
+    # Quotes do not depend on how the sentences are chosen: without their vectors, hundreds of answers take seconds.
+    names = assistant.rewriter.names
+    assistant = replace(assistant, backend=ExtractiveBackend(assistant.view, assistant.domain.config, names))
+    asked = [gold.question for gold in shipped.domain.questions() if gold.answerable and not gold.history]
+    answers = [answer for answer in (assistant.ask(question).run() for question in asked) if not answer.abstained]
+    assert len(answers) >= 100 and all(answer.citations for answer in answers)
+    for answer in answers:
+        for citation in answer.citations:
+            passage = answer.sources[citation.n - 1]
+            claim = re.sub(rf"^{re.escape(plain(passage.title))}: ", "", citation.sentence)  # a list's line names its document
+            assert claim.rstrip(".:;") in plain(passage.text) and citation.supported, (answer.question, citation)
+
+
+def test_answers_are_short_and_from_few_passages(shipped: Index, embedder: Embedder) -> None:
+    assistant = build_assistant("herbolaria", shipped.settings, AssistantSettings(), embedder)
+    answer = assistant.ask("¿Para qué se usa la sábila?").run()
+    assert 1 <= len(answer.citations) <= MAX_SENTENCES
+    assert len({citation.n for citation in answer.citations}) <= MAX_PASSAGES
+    assert not answer.abstained and {citation.document for citation in answer.citations} == {"plantas/sabila"}
