@@ -36,12 +36,12 @@ def take_all(page: Page, address: str) -> None:
     ask(page, QUESTION)
     take(page, "answer")
     page.set_viewport_size(NARROW)
-    page.mouse.move(200, 400)
-    page.mouse.wheel(0, -5_000)
+    scroll_up(page)
     take(page, "narrow")
     page.set_viewport_size(WIDE)
     start_again(page)
     ask(page, DANGER)
+    scroll_up(page)
     take(page, "warning")
     start_again(page)
     ask(page, UNKNOWN)
@@ -64,6 +64,12 @@ def ask(page: Page, question: str) -> None:
     box.press("Enter")
     page.get_by_text("Motor:").nth(before).wait_for()
     page.get_by_test_id("stStatusWidget").wait_for(state="detached")
+
+
+def scroll_up(page: Page) -> None:
+    """To the question: the page follows a growing answer to its end."""
+    page.wait_for_timeout(700)
+    page.get_by_test_id("stChatMessage").first.evaluate("message => message.scrollIntoView({block: 'center'})")
 
 
 def take(page: Page, name: str) -> None:

@@ -43,7 +43,7 @@ def show_problem(error: SaviaError, say: Words, place: Place) -> None:
             _say(say["unknown_domain"].format(domain=name))
             st.caption(say["unknown_domain_more"])
             if place.known:
-                st.caption(say["known_domains"].format(names=", ".join(place.known)))
+                st.caption(say["known_domains"].format(names=safe_text(", ".join(place.known))))
             else:
                 st.code(f"savia init {place.name} --from FOLDER", language=None)
         case SettingsError():
