@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from assistant.answer import Answer, Assistant
-from assistant.settings import AssistantSettings
+from assistant.serve import check_port, serve_streamlit
+from assistant.settings import read_assistant_settings
 from assistant.terminal import print_answer, stream_answer
 from assistant.wiring import build_assistant
 from retrieval.cli_index import sync_with_progress
@@ -76,8 +77,7 @@ def serve_page(
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8501,
 ) -> None:
     """Open the page; brings the domain's index in step with its documents first."""
-    from assistant.serve import serve_streamlit
-
+    check_port(host, port)
     settings = read_settings(domain=domain)
     index = open_index(settings)
     try:
@@ -93,7 +93,7 @@ def doctor(as_json: JsonOption = False) -> None:
     """Say what is installed, which backends can be used, and what to do next."""
     from assistant.doctor import diagnose
 
-    findings = diagnose(read_settings(), AssistantSettings())
+    findings = diagnose(read_settings(), read_assistant_settings())
     if as_json:
         print_json([finding.as_json() for finding in findings])
     else:
@@ -106,4 +106,4 @@ def doctor(as_json: JsonOption = False) -> None:
 def _assistant(domain: str | None) -> Assistant:
     settings = read_settings(domain=domain)
     embedder = build_embedder(settings, errors().print)
-    return build_assistant(settings.domain, settings, AssistantSettings(), embedder)
+    return build_assistant(settings.domain, settings, read_assistant_settings(), embedder)

@@ -1,6 +1,7 @@
 """Starts the page: Streamlit on a loopback address, with the safe settings and a clear word when the port is taken."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -18,13 +19,14 @@ def serve_streamlit(host: str, port: int, domain: str) -> None:
     command = [sys.executable, "-m", "streamlit", "run", str(PAGE), *streamlit_options(host, port)]
     environment = {**os.environ, "SAVIA_DOMAIN": domain, "ANONYMIZED_TELEMETRY": "False"}
     process = subprocess.Popen(command, env=environment)
+    signal.signal(signal.SIGTERM, lambda *_: process.terminate())  # who stops us means the page
     try:
         code = process.wait()
     except KeyboardInterrupt:
         process.terminate()
         process.wait()
         return
-    if code:
+    if code > 0:
         sys.exit(code)
 
 

@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from retrieval.retrievers import Method
+from retrieval.settings import settings_errors
 
 
 class AssistantSettings(BaseSettings):
@@ -15,3 +16,9 @@ class AssistantSettings(BaseSettings):
     backend: Literal["extractive"] = "extractive"
     retriever: Literal["bm25", "dense", "exact", "hybrid"] = "hybrid"
     fusion: Method = "zscore"
+
+
+def read_assistant_settings() -> AssistantSettings:
+    """Settings of the middle floor from the environment. Raises `SettingsError`."""
+    with settings_errors():
+        return AssistantSettings()

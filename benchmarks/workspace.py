@@ -136,8 +136,8 @@ class Workspace:
         self.remove_index("herbolaria")
         self.savia("index", "sync", "--domain", "herbolaria")
 
-    def unpack_archive(self) -> int:
-        """The Spanish archive and its fixed slice as packs, as they were packed. Returns the number of files.
+    def unpack_archive(self, *domains: str) -> int:
+        """The Spanish archive, its fixed slice, or both as fresh packs without an index. Returns the archive's number of files.
 
         Raises `FileNotFoundError` where the archive is absent.
         """
@@ -150,10 +150,12 @@ class Workspace:
             archive.extractall(unpacked, filter="data")
         top = next(path for path in unpacked.iterdir() if path.is_dir())
         files = sorted(path.relative_to(top) for path in top.rglob("*.md"))
-        self._make_pack(SLICE_DOMAIN, top, every(files, QUICK_FILES if self.quick else SLICE_FILES))
-        self._make_pack(ARCHIVE_DOMAIN, top, every(files, SLICE_FILES) if self.quick else files)
+        whole = every(files, SLICE_FILES) if self.quick else files
+        chosen = {ARCHIVE_DOMAIN: whole, SLICE_DOMAIN: every(files, QUICK_FILES if self.quick else SLICE_FILES)}
+        for domain in domains:
+            self._make_pack(domain, top, chosen[domain])
         shutil.rmtree(unpacked)
-        return SLICE_FILES if self.quick else len(files)
+        return len(whole)
 
     def _make_pack(self, name: str, source: Path, files: Sequence[Path]) -> None:
         pack = self.home / "data" / "domains" / name

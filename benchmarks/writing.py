@@ -5,6 +5,7 @@
 First the asker alone, then with one sync after another, each of freshly edited files of the archive.
 """
 
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -42,8 +43,6 @@ def run(workspace: Workspace) -> Iterator[Row]:
 
 
 def _asker_command(arguments: Sequence[str]) -> list[str]:
-    import sys
-
     return [sys.executable, "-m", "benchmarks.asker", *arguments]
 
 

@@ -20,8 +20,9 @@ from retrieval.console import (
 )
 from retrieval.embedders import Embedder
 from retrieval.errors import EmbedderUnavailable
-from retrieval.index import Index, SyncReport
+from retrieval.index import Index
 from retrieval.settings import read_settings
+from retrieval.sync import SyncReport
 from retrieval.wiring import build_embedder, open_index, usable_embedder
 
 app = command_group("Build, check and describe a domain's index.")

@@ -6,7 +6,7 @@ embedder.embed_query("¿Para qué sirve la sábila?").shape      # (384,), float
 
 import hashlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
@@ -20,7 +20,6 @@ from retrieval.passages import TokenCounter
 Vectors = NDArray[np.float32]
 
 PACKAGED = "packaged"
-PACKAGED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 PACKAGED_TOKENS = 256  # sentence_bert_config.json of all-MiniLM-L6-v2
 BATCH_TOKENS = 4096  # padded tokens of a batch: larger batches are no faster on a CPU and take more memory
 
@@ -216,16 +215,6 @@ def length_sorted_batches(lengths: Sequence[int], most: int) -> list[list[int]]:
 
 def usable_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
-
-
-def file_sha256(path: Path, progress: Callable[[int], None] | None = None) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
-            if progress:
-                progress(len(chunk))
-    return digest.hexdigest()
 
 
 def _weights_digest(model: Any) -> str:

@@ -3,6 +3,7 @@
 write_atomically(path, b"...")
 """
 
+import hashlib
 import json
 import os
 import tempfile
@@ -45,3 +46,8 @@ def write_json(path: Path, value: Any) -> None:
 
 def read_json(path: Path) -> Any:
     return json.loads(path.read_text(encoding="utf-8"))
+
+
+def file_sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -13,8 +13,9 @@ from typing import Any
 from filelock import FileLock
 
 from retrieval.errors import EmbedderUnavailable, storage_errors
-from retrieval.files import read_json, sync_folder, write_json
+from retrieval.files import file_sha256, read_json, sync_folder, write_json
 
+PACKAGED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"  # of model.safetensors
 EXPORT_VERSION = 2  # raise when the graph or the quantisation changes: cached files and vectors are then made anew
 LEAST_COSINE = 0.97  # int8 against fp32 on the probe texts; 0.99 is usual, 0.95 was seen where int8 saturates
 _PROBES = [
@@ -30,8 +31,6 @@ def ensure_exported(source: Path, cache: Path) -> Path:
 
     Raises `EmbedderUnavailable` when the weights are not the published ones or the export fails its check.
     """
-    from retrieval.embedders import PACKAGED_SHA256
-
     target = cache / f"model-{PACKAGED_SHA256[:12]}-{EXPORT_VERSION}.onnx"
     if _is_valid(target):
         return target
@@ -55,16 +54,12 @@ def _is_valid(target: Path) -> bool:
         stat = target.stat()
         if (known["size"], known["mtime_ns"]) == (stat.st_size, stat.st_mtime_ns):
             return True
-        from retrieval.embedders import file_sha256
-
         return bool(known["sha256"] == file_sha256(target))
     except (OSError, ValueError, KeyError):
         return False
 
 
 def _verify_weights(weights: Path) -> None:
-    from retrieval.embedders import PACKAGED_SHA256, file_sha256
-
     found = file_sha256(weights) if weights.is_file() else "missing"
     if found != PACKAGED_SHA256:
         raise EmbedderUnavailable(
@@ -115,13 +110,11 @@ def _export(source: Path, target: Path) -> None:
                 )
             finally:
                 root.setLevel(level)
-        _check_fidelity(full, small)
+        _check_fidelity(source, full, small)
         _publish(small, target)
 
 
 def _publish(small: Path, target: Path) -> None:
-    from retrieval.embedders import file_sha256
-
     digest = file_sha256(small)
     with small.open("rb") as file:
         os.fsync(file.fileno())
@@ -161,20 +154,21 @@ def _pooled_model(source: Path) -> tuple[Any, Any, Any]:
     return Pooled().eval(), ones, ones.clone()
 
 
-def _check_fidelity(full: Path, small: Path) -> None:
+def _check_fidelity(source: Path, full: Path, small: Path) -> None:
     import numpy as np
     import onnxruntime
+    from tokenizers import Tokenizer
 
-    from retrieval.embedders import PackagedTokenizer
-
-    tokenizer = PackagedTokenizer()
+    tokenizer = Tokenizer.from_file(str(source / "tokenizer.json"))
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     sessions = [
         onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"]) for path in (full, small)
     ]
     for text in _PROBES:
-        ids = np.array(tokenizer.token_ids([text], 256), np.int64)
+        ids = np.array([tokenizer.encode(text).ids], np.int64)
         inputs = {"input_ids": ids, "attention_mask": np.ones_like(ids)}
         reference, quantised = (session.run(None, inputs)[0][0] for session in sessions)
         cosine = float(reference @ quantised)

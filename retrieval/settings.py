@@ -3,6 +3,8 @@
 settings = RetrievalSettings()          # SAVIA_DOMAIN, SAVIA_EMBEDDER, ... or a .env file
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -50,8 +52,15 @@ class RetrievalSettings(BaseSettings):
 
 def read_settings(**given: Any) -> RetrievalSettings:
     """Settings from the environment, with `given` values on top (None is left out). Raises `SettingsError`."""
-    try:
+    with settings_errors():
         return RetrievalSettings(**{name: value for name, value in given.items() if value is not None})
+
+
+@contextmanager
+def settings_errors() -> Iterator[None]:
+    """Turn settings that pydantic refuses into a `SettingsError` that names their variables and values."""
+    try:
+        yield
     except ValidationError as error:
         faults = "; ".join(
             f"SAVIA_{'_'.join(str(part) for part in fault['loc']).upper()}={fault.get('input')!r}: {fault['msg']}"

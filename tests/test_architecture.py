@@ -46,12 +46,17 @@ def test_imports_go_one_way_down_the_floors() -> None:
 
 def test_nothing_imports_the_two_modules_on_top() -> None:
     tops = {Path(name).stem for name in TOP}
-    assert [name for name, path in modules().items() for target, _ in imports(path) if target.split(".")[0] in tops] == []
+    assert [
+        name for name, path in modules().items() for target, _ in imports(path) if target.split(".")[0] in tops
+    ] == []
 
 
 def test_no_module_imports_itself_by_way_of_others() -> None:
     known = modules()
-    graph = {name: sorted({target for target, _ in imports(path) if target in known} - {name}) for name, path in known.items()}
+    graph = {
+        name: sorted({target for target, _ in imports(path) if target in known} - {name})
+        for name, path in known.items()
+    }
     assert find_cycle(graph) == []
 
 
@@ -114,7 +119,9 @@ def test_every_module_begins_by_saying_what_it_is() -> None:
 def test_packages_to_install_are_those_there_are() -> None:
     listed = re.search(r"^packages = (\[.*\])$", (ROOT / "pyproject.toml").read_text(encoding="utf-8"), re.MULTILINE)
     assert listed
-    folders = {".".join(path.parent.relative_to(ROOT).parts) for p in FLOORS for path in (ROOT / p).rglob("__init__.py")}
+    folders = {
+        ".".join(path.parent.relative_to(ROOT).parts) for p in FLOORS for path in (ROOT / p).rglob("__init__.py")
+    }
     assert set(ast.literal_eval(listed[1])) == folders
 
 
@@ -123,7 +130,9 @@ def test_packages_to_install_are_those_there_are() -> None:
 
 def tree() -> dict[str, str]:
     """The paths that README's block under `## The tree` lists, with a phrase each."""
-    found = re.search(r"^## The tree\s+```\w*\n(.*?)^```", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    found = re.search(
+        r"^## The tree\s+```\w*\n(.*?)^```", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE | re.DOTALL
+    )
     assert found, "README.md has no block of code under the heading '## The tree'"
     lines = [line.split(maxsplit=1) for line in found[1].splitlines() if line.strip()]
     return {path: rest[0] if rest else "" for path, *rest in lines}

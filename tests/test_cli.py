@@ -10,7 +10,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import typer
+from typer.main import get_command
+from typer.testing import CliRunner
 
+import savia
+from retrieval.console import normalize
 from retrieval.index import Index
 from tests.conftest import ROOT
 from tests.retrieval.stepping_sync import SteppingSync
@@ -22,7 +27,13 @@ HEAVY = ("torch", "transformers", "chromadb", "streamlit", "sentence_transformer
 def run_savia(home: Path, *arguments: str, given: str = "", **variables: str) -> "subprocess.CompletedProcess[str]":
     """`savia ARGUMENTS` in a process of its own, on the packs below `home`."""
     outside = {name: value for name, value in os.environ.items() if not name.startswith("SAVIA_")}
-    settings = {"SAVIA_HOME": str(home), "SAVIA_DOMAIN": "tiny", "SAVIA_EMBEDDER": "none", "COLUMNS": "200", **variables}
+    settings = {
+        "SAVIA_HOME": str(home),
+        "SAVIA_DOMAIN": "tiny",
+        "SAVIA_EMBEDDER": "none",
+        "COLUMNS": "200",
+        **variables,
+    }
     command = [sys.executable, "-m", "savia", *arguments]
     return subprocess.run(command, cwd=ROOT, env={**outside, **settings}, input=given, capture_output=True, text=True)
 
@@ -38,15 +49,15 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def savia(home: Path) -> Run:
+def run(home: Path) -> Run:
     return lambda *arguments, **more: run_savia(home, *arguments, **more)
 
 
 # --- results --------------------------------------------------------------------------------------------------------------
 
 
-def test_an_answer_as_json_has_exactly_the_documented_keys(savia: Run) -> None:
-    done = savia("ask", "¿Para qué se usa la ruda?", "--json")
+def test_an_answer_as_json_has_exactly_the_documented_keys(run: Run) -> None:
+    done = run("ask", "¿Para qué se usa la ruda?", "--json")
     answer = json.loads(done.stdout)
     assert done.returncode == 0 and list(answer) == [
         "question", "answer", "abstained", "citations", "sources", "red_flags", "backend", "model", "disclaimer", "timings",
@@ -56,65 +67,78 @@ def test_an_answer_as_json_has_exactly_the_documented_keys(savia: Run) -> None:
     assert answer["citations"][0]["section"] == "plantas/ruda#usos" and answer["citations"][0]["supported"]
 
 
-def test_an_answer_for_people_has_its_text_its_citations_and_the_disclaimer(savia: Run) -> None:
-    done = savia("ask", "¿Para qué se usa la ruda?")
+def test_an_answer_for_people_has_its_text_its_citations_and_the_disclaimer(run: Run) -> None:
+    done = run("ask", "¿Para qué se usa la ruda?")
     assert done.stdout.startswith("Se usa en barridas contra el aire y el espanto")
     assert "[1] plantas/ruda#usos" in done.stdout and "Solo con fines educativos." in done.stdout
     assert "\x1b" not in done.stdout
 
 
-def test_a_question_may_come_from_standard_input(savia: Run) -> None:
-    assert "barridas" in savia("ask", "-", given="¿Para qué se usa la ruda?\n").stdout
+def test_a_question_may_come_from_standard_input(run: Run) -> None:
+    assert "barridas" in run("ask", "-", given="¿Para qué se usa la ruda?\n").stdout
 
 
-def test_a_question_without_an_answer_is_a_refusal_and_no_failure(savia: Run) -> None:
-    done = savia("ask", "¿Cuánto cuesta un coche nuevo?", "--json")
+def test_a_question_without_an_answer_is_a_refusal_and_no_failure(run: Run) -> None:
+    done = run("ask", "¿Cuánto cuesta un coche nuevo?", "--json")
     assert done.returncode == 0 and json.loads(done.stdout)["abstained"]
 
 
-def test_a_red_flag_is_said_before_everything_else(savia: Run) -> None:
-    assert savia("ask", "mi mamá no puede respirar").stdout.startswith("! Llame al 911.")
+def test_a_red_flag_is_said_before_everything_else(run: Run) -> None:
+    assert run("ask", "mi mamá no puede respirar").stdout.startswith("! Llame al 911.")
 
 
-def test_a_chat_by_pipe_answers_each_line_and_understands_the_follow_up(savia: Run) -> None:
-    done = savia("chat", given="¿Para qué se usa la ruda?\n¿y en el embarazo?\n\nno se lee\n")
+def test_a_chat_by_pipe_answers_each_line_and_understands_the_follow_up(run: Run) -> None:
+    done = run("chat", given="¿Para qué se usa la ruda?\n¿y en el embarazo?\n\nno se lee\n")
     assert done.returncode == 0
     assert done.stdout.index("barridas contra el aire") < done.stdout.index("sangrado y aborto")
 
 
-def test_search_shows_scores_and_spans(savia: Run, home: Path) -> None:
-    (hit,) = json.loads(savia("search", "gases", "--limit", "1", "--json").stdout)
+def test_search_shows_scores_and_spans(run: Run, home: Path) -> None:
+    (hit,) = json.loads(run("search", "gases", "--limit", "1", "--json").stdout)
     text = (home / "data" / "domains" / "tiny" / "corpus" / hit["path"]).read_text(encoding="utf-8")
     assert text[slice(*hit["span"])] == hit["text"] and "gases" in hit["text"]
     assert hit["section"] == "plantas/manzanilla#usos" and hit["scores"]["bm25"] > 0
 
 
-def test_search_takes_a_filter(savia: Run) -> None:
-    hits = json.loads(savia("search", "hierba", "--where", "family=Rutaceae", "--json").stdout)
+def test_search_takes_a_filter(run: Run) -> None:
+    hits = json.loads(run("search", "hierba", "--where", "family=Rutaceae", "--json").stdout)
     assert {hit["document"] for hit in hits} == {"plantas/ruda"}
 
 
-def test_the_evaluation_prints_one_entry_a_retriever(savia: Run, tmp_path: Path) -> None:
+def test_the_evaluation_prints_one_entry_a_retriever(run: Run, tmp_path: Path) -> None:
     rows = tmp_path / "rows.jsonl"
-    done = savia("evaluate", "retrieval", "--retriever", "bm25", "--retriever", "hybrid", "--rows", str(rows), "--json")
+    done = run("evaluate", "retrieval", "--retriever", "bm25", "--retriever", "hybrid", "--rows", str(rows), "--json")
     report = json.loads(done.stdout)
     assert [entry["retriever"] for entry in report] == ["bm25", "hybrid"] and report[0]["queries"] == 4
-    assert set(report[0]) == {"retriever", "queries", "metrics", "latency_ms"} and set(report[0]["latency_ms"]) == {"p50", "p95"}
+    assert set(report[0]) == {"retriever", "queries", "metrics", "latency_ms"} and set(report[0]["latency_ms"]) == {
+        "p50",
+        "p95",
+    }
     assert set(report[0]["metrics"]) == {"ndcg@10", "mrr@10", "recall@1", "recall@5", "recall@10"}
     assert report[0]["metrics"]["recall@10"] == 1 and len(rows.read_text().splitlines()) == 8
 
 
-def test_the_index_is_verified_and_counted(savia: Run) -> None:
-    report = json.loads(savia("index", "verify", "--json").stdout)
+def test_the_index_is_verified_and_counted(run: Run) -> None:
+    report = json.loads(run("index", "verify", "--json").stdout)
     assert report["sound"] and (report["missing"], report["orphans"], report["duplicates"]) == (0, 0, 0)
-    stats = json.loads(savia("index", "stats", "--json").stdout)
+    stats = json.loads(run("index", "stats", "--json").stdout)
     assert (stats["documents"], stats["passages"], stats["state"]) == (3, 7, "lexical")
 
 
-def test_hyphens_and_underscores_in_options_are_alike(savia: Run) -> None:
-    for spelled in ("--no-such-option", "--no_such_option"):
-        done = savia("search", "gases", spelled)
-        assert done.returncode == 2 and "--no-such-option" in done.stderr
+def test_hyphens_and_underscores_in_options_are_alike() -> None:
+    app = typer.Typer(context_settings={"token_normalize_func": normalize})
+
+    @app.callback()
+    def group() -> None:
+        """As savia's own commands, `show` is one of a group."""
+
+    @app.command()
+    def show(base_url: str = "", words: str = "") -> None:
+        typer.echo(f"{base_url} {words}")
+
+    for spelled in ("--base-url", "--base_url"):
+        assert CliRunner().invoke(app, ["show", spelled, "a_b", "--words=c_d"]).stdout == "a_b c_d\n"
+    assert get_command(savia.app).context_settings["token_normalize_func"] is normalize
 
 
 def test_progress_and_notices_go_to_standard_error(home: Path) -> None:
@@ -125,8 +149,8 @@ def test_progress_and_notices_go_to_standard_error(home: Path) -> None:
 # --- faults ---------------------------------------------------------------------------------------------------------------
 
 
-def test_an_unknown_domain_names_a_near_one_and_all_there_are(savia: Run) -> None:
-    done = savia("ask", "hola", "--domain", "tinny")
+def test_an_unknown_domain_names_a_near_one_and_all_there_are(run: Run) -> None:
+    done = run("ask", "hola", "--domain", "tinny")
     assert done.returncode == 1 and done.stdout == ""
     assert "There is no domain 'tinny'. Did you mean tiny? There are: tiny." in done.stderr
     assert "savia init tinny --from FOLDER" in done.stderr
@@ -138,11 +162,18 @@ def test_a_broken_pack_lists_all_its_faults_at_once(tmp_path: Path) -> None:
     (pack / "domain.yaml").write_text("titel: x\nlanguage: 7\nred_flags: [{name: a, patterns: ['('], message: m}]\n")
     done = run_savia(tmp_path, "ask", "hola")
     assert done.returncode == 1
-    for fault in ("titel: unknown key (did you mean title?)", "title: is missing", "language: ", "no regular expression"):
+    for fault in (
+        "titel: unknown key (did you mean title?)",
+        "title: is missing",
+        "language: ",
+        "no regular expression",
+    ):
         assert fault in done.stderr
 
 
-@pytest.mark.parametrize("arguments", [("ask", "hola"), ("search", "hola"), ("index", "verify"), ("index", "stats"), ("chat",)])
+@pytest.mark.parametrize(
+    "arguments", [("ask", "hola"), ("search", "hola"), ("index", "verify"), ("index", "stats"), ("chat",)]
+)
 def test_a_missing_index_names_the_command(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     shutil.copytree(ROOT / "tests" / "data" / "tiny", tmp_path / "data" / "domains" / "tiny")
     done = run_savia(tmp_path, *arguments)
@@ -154,16 +185,18 @@ def test_a_second_sync_is_refused_with_the_firsts_process(tmp_path: Path) -> Non
     with SteppingSync(tmp_path) as first:
         first.run_to("embed")
         done = run_savia(tmp_path, "index", "sync")
-        assert done.returncode == 1 and f"process {first.process.pid}" in done.stderr and "savia index sync" in done.stderr
+        assert (
+            done.returncode == 1 and f"process {first.process.pid}" in done.stderr and "savia index sync" in done.stderr
+        )
         assert "barridas" in run_savia(tmp_path, "ask", "¿Para qué se usa la ruda?").stdout
 
 
-def test_a_port_in_use_is_a_sentence_with_the_next_port(savia: Run) -> None:
+def test_a_port_in_use_is_a_sentence_with_the_next_port(run: Run) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
         port = other.getsockname()[1]
-        done = savia("app", "--port", str(port))
+        done = run("app", "--port", str(port))
     assert done.returncode == 2 and f"127.0.0.1:{port}" in done.stderr and f"PORT={port + 1}" in done.stderr
 
 
@@ -178,23 +211,23 @@ def test_a_port_in_use_is_a_sentence_with_the_next_port(savia: Run) -> None:
         (("no-such-command",), "no-such-command"),
     ],
 )
-def test_wrong_usage_is_exit_code_2_and_a_sentence(savia: Run, arguments: tuple[str, ...], said: str) -> None:
-    done = savia(*arguments)
+def test_wrong_usage_is_exit_code_2_and_a_sentence(run: Run, arguments: tuple[str, ...], said: str) -> None:
+    done = run(*arguments)
     assert done.returncode == 2 and said in done.stderr and "Traceback" not in done.stderr
 
 
-def test_a_setting_that_cannot_be_read_is_named(savia: Run) -> None:
-    done = savia("ask", "hola", SAVIA_PASSAGE_TOKENS="many")
+def test_a_setting_that_cannot_be_read_is_named(run: Run) -> None:
+    done = run("ask", "hola", SAVIA_PASSAGE_TOKENS="many")
     assert done.returncode == 2 and "SAVIA_PASSAGE_TOKENS='many'" in done.stderr
 
 
-def test_a_retriever_setting_that_does_not_exist_is_named(savia: Run) -> None:
-    done = savia("ask", "hola", SAVIA_RETRIEVER="faiss")
+def test_a_retriever_setting_that_does_not_exist_is_named(run: Run) -> None:
+    done = run("ask", "hola", SAVIA_RETRIEVER="faiss")
     assert done.returncode == 2 and "SAVIA_RETRIEVER='faiss'" in done.stderr and "Traceback" not in done.stderr
 
 
-def test_an_embedder_that_cannot_be_loaded_is_said_aloud_and_words_answer(savia: Run, tmp_path: Path) -> None:
-    done = savia("ask", "¿Para qué se usa la ruda?", SAVIA_EMBEDDER=str(tmp_path / "no-model"))
+def test_an_embedder_that_cannot_be_loaded_is_said_aloud_and_words_answer(run: Run, tmp_path: Path) -> None:
+    done = run("ask", "¿Para qué se usa la ruda?", SAVIA_EMBEDDER=str(tmp_path / "no-model"))
     assert done.returncode == 0 and "Lexical search only." in done.stderr and "barridas" in done.stdout
 
 
@@ -203,16 +236,18 @@ def test_doctor_exits_1_when_something_is_broken(tmp_path: Path) -> None:
     assert done.returncode == 1 and "savia init NAME --from FOLDER" in done.stdout
 
 
-def test_no_color_is_respected_where_color_is_forced(savia: Run) -> None:
-    forced = savia("ask", "¿Para qué se usa la ruda?", FORCE_COLOR="1").stdout
+def test_no_color_is_respected_where_color_is_forced(run: Run) -> None:
+    forced = run("ask", "¿Para qué se usa la ruda?", FORCE_COLOR="1").stdout
     assert "\x1b[2m" in forced
-    assert "\x1b[3" not in savia("ask", "mi mamá no puede respirar", FORCE_COLOR="1", NO_COLOR="1").stdout
+    assert "\x1b[3" not in run("ask", "mi mamá no puede respirar", FORCE_COLOR="1", NO_COLOR="1").stdout
 
 
 def test_a_reader_that_goes_away_costs_no_traceback(home: Path) -> None:
     environment = {**os.environ, "SAVIA_HOME": str(home), "SAVIA_DOMAIN": "tiny", "SAVIA_EMBEDDER": "none"}
     command = [sys.executable, "-m", "savia", "search", "ruda", "--json"]
-    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
         assert process.stdout and process.stderr
         process.stdout.close()
         assert "Traceback" not in process.stderr.read()
@@ -231,7 +266,12 @@ def loaded_by(arguments: list[str], **variables: str) -> list[str]:
     )
     environment = {name: value for name, value in os.environ.items() if not name.startswith("SAVIA_")}
     done = subprocess.run(
-        [sys.executable, "-c", script], cwd=ROOT, env={**environment, **variables}, capture_output=True, text=True, check=True
+        [sys.executable, "-c", script],
+        cwd=ROOT,
+        env={**environment, **variables},
+        capture_output=True,
+        text=True,
+        check=True,
     )
     found: list[str] = json.loads(done.stderr.strip().splitlines()[-1].replace("'", '"'))
     return found

@@ -44,7 +44,9 @@ def test_the_newcomers_question_is_answered_from_its_document(shipped: Index) ->
     assert any(word in str(answer["answer"]) for word in ("quemaduras", "piel", "gel"))
 
 
-@pytest.mark.parametrize("question", ["¿Quién ganó el mundial de futbol de 1970?", "¿Cómo instalo una impresora en mi computadora?"])
+@pytest.mark.parametrize(
+    "question", ["¿Quién ganó el mundial de futbol de 1970?", "¿Cómo instalo una impresora en mi computadora?"]
+)
 def test_a_question_about_something_else_is_refused(shipped: Index, question: str) -> None:
     answer = ask(shipped.settings.home, question)
     assert answer["abstained"] and answer["answer"] == shipped.domain.config.refusal and answer["citations"] == []
@@ -65,7 +67,9 @@ def test_a_folder_of_ones_own_becomes_a_domain_that_answers(tmp_path: Path) -> N
     notes = tmp_path / "notes"
     notes.mkdir()
     (notes / "bread.md").write_text("# Bread\n\n## Baking\n\nBake the loaf for forty minutes in a very hot oven.\n")
-    (notes / "cheese.md").write_text("# Cheese\n\n## Keeping\n\nKeep the cheese in a cool cellar, wrapped in a damp cloth.\n")
+    (notes / "cheese.md").write_text(
+        "# Cheese\n\n## Keeping\n\nKeep the cheese in a cool cellar, wrapped in a damp cloth.\n"
+    )
     (tmp_path / "models").symlink_to(ROOT / "models")
     assert "2 documents" in savia(tmp_path, "init", "kitchen", "--from", str(notes))
     savia(tmp_path, "index", "sync", "--domain", "kitchen")

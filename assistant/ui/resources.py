@@ -11,14 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import streamlit as st
-from pydantic import ValidationError
 
 from assistant.answer import Assistant
 from assistant.settings import AssistantSettings
 from assistant.wiring import build_assistant
 from retrieval.domain import Domain
 from retrieval.embedders import Embedder
-from retrieval.errors import SettingsError
 from retrieval.index import Index
 from retrieval.lock import is_being_written
 from retrieval.retrievers import DenseRetriever, HybridRetriever
@@ -50,18 +48,6 @@ def open_assistant(domain: Domain, retrieval: RetrievalSettings, settings: Assis
         _open.clear(*key, retrieval, settings, stamp)
         opened = _open(*key, retrieval, settings, stamp)
     return opened
-
-
-def read_assistant_settings() -> AssistantSettings:
-    """Settings of the middle floor. Raises `SettingsError`."""
-    try:
-        return AssistantSettings()
-    except ValidationError as error:
-        faults = "; ".join(
-            f"SAVIA_{'_'.join(str(part) for part in fault['loc']).upper()}={fault.get('input')!r}: {fault['msg']}"
-            for fault in error.errors()
-        )
-        raise SettingsError(f"A setting cannot be read: {faults}.", "Correct the environment variable.") from error
 
 
 def _stamp(index: Index) -> Stamp:

@@ -10,9 +10,10 @@ from pathlib import Path
 import streamlit as st
 
 from assistant.answer import Assistant
+from assistant.settings import read_assistant_settings
 from assistant.ui.chat import start_new_chat
 from assistant.ui.problems import Place, show_empty, show_problem
-from assistant.ui.resources import Opened, open_assistant, read_assistant_settings
+from assistant.ui.resources import Opened, open_assistant
 from assistant.ui.safe_markdown import safe_text
 from assistant.ui.strings import Words, words
 from retrieval.domain import Domain, list_domains, load_domain

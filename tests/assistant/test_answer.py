@@ -44,7 +44,9 @@ def test_sources_and_the_decision_are_known_before_the_first_piece(make_assistan
     assert stream.sources[0].section_id == "plantas/ruda#usos" and not stream.abstained and backend.asked == []
 
 
-def test_red_flags_are_known_before_the_first_piece_and_stand_before_a_refusal_too(make_assistant: MakeAssistant) -> None:
+def test_red_flags_are_known_before_the_first_piece_and_stand_before_a_refusal_too(
+    make_assistant: MakeAssistant,
+) -> None:
     stream = make_assistant(ScriptedBackend([])).ask("¡Mi abuela no puede respirar!")
     assert [notice.message for notice in stream.red_flags] == ["Llame al 911."]
     answer = stream.run()
@@ -52,7 +54,9 @@ def test_red_flags_are_known_before_the_first_piece_and_stand_before_a_refusal_t
 
 
 def test_an_answer_carries_all_that_explains_it(make_assistant: MakeAssistant) -> None:
-    answer = make_assistant(ScriptedBackend(["<think>Veo.</think>Se usa en barridas contra el aire [1]."])).ask(USES).run()
+    answer = (
+        make_assistant(ScriptedBackend(["<think>Veo.</think>Se usa en barridas contra el aire [1]."])).ask(USES).run()
+    )
     assert (answer.text, answer.reasoning) == ("Se usa en barridas contra el aire [1].", "Veo.")
     assert (answer.abstained, answer.stopped, answer.lexical_only) == (False, False, True)
     assert (answer.backend, answer.model, answer.disclaimer) == ("scripted", "scripted", "Solo con fines educativos.")
@@ -110,8 +114,12 @@ def test_a_filter_limits_the_sources(make_assistant: MakeAssistant) -> None:
     assert {source.document_id for source in stream.sources} == {"plantas/manzanilla"}
 
 
-@pytest.mark.parametrize(("question", "message"), [("  \n", "is empty"), ("x" * (MAX_QUESTION + 1), "4,001 characters")])
-def test_no_question_and_a_document_for_a_question_are_refused(make_assistant: MakeAssistant, question: str, message: str) -> None:
+@pytest.mark.parametrize(
+    ("question", "message"), [("  \n", "is empty"), ("x" * (MAX_QUESTION + 1), "4,001 characters")]
+)
+def test_no_question_and_a_document_for_a_question_are_refused(
+    make_assistant: MakeAssistant, question: str, message: str
+) -> None:
     with pytest.raises(UsageError, match=message):
         make_assistant().ask(question)
 

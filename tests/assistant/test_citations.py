@@ -7,7 +7,9 @@ from assistant.messages import Source
 from retrieval.lexical import Analyzer
 
 ANALYZER = Analyzer("es")
-RUDA = "La ruda es una hierba de olor fuerte. En el embarazo puede provocar sangrado y aborto.\n\n- Se toma 1 vez al día."
+RUDA = (
+    "La ruda es una hierba de olor fuerte. En el embarazo puede provocar sangrado y aborto.\n\n- Se toma 1 vez al día."
+)
 
 
 def source(n: int, text: str) -> Source:
@@ -19,18 +21,29 @@ SOURCES = (source(1, RUDA), source(2, "El epazote quita los gases."))
 
 def test_a_mark_is_tied_to_its_passage_and_sentence() -> None:
     (citation,) = cite("En el embarazo puede provocar sangrado y aborto [1].", SOURCES, ANALYZER)
-    assert (citation.n, citation.document, citation.section, citation.passage_id) == (1, "ruda", "ruda#1", "0" * 15 + "1")
+    assert (citation.n, citation.document, citation.section, citation.passage_id) == (
+        1,
+        "ruda",
+        "ruda#1",
+        "0" * 15 + "1",
+    )
     assert citation.quote == "En el embarazo puede provocar sangrado y aborto." and citation.supported
 
 
-@pytest.mark.parametrize("answer", ["Quita los gases [2].", "Quita los gases. [2]", "Quita los gases.[2]", "Quita los gases [2]"])
+@pytest.mark.parametrize(
+    "answer", ["Quita los gases [2].", "Quita los gases. [2]", "Quita los gases.[2]", "Quita los gases [2]"]
+)
 def test_a_mark_before_or_after_the_full_stop_belongs_to_the_sentence_before_it(answer: str) -> None:
     (citation,) = cite(f"Hola. {answer}", SOURCES, ANALYZER)
     assert citation.sentence.rstrip(".") == "Quita los gases" and citation.supported
 
 
 def test_a_sentence_may_cite_two_passages_and_a_passage_be_cited_twice() -> None:
-    found = cite("La ruda es una hierba y el epazote quita los gases [1][2]. El epazote quita los gases [2] [2].", SOURCES, ANALYZER)
+    found = cite(
+        "La ruda es una hierba y el epazote quita los gases [1][2]. El epazote quita los gases [2] [2].",
+        SOURCES,
+        ANALYZER,
+    )
     assert [citation.n for citation in found] == [1, 2, 2]
 
 

@@ -25,7 +25,11 @@ def test_the_first_role_is_what_the_question_asks_about(question: str, role: str
 
 @pytest.mark.parametrize(
     "question",
-    ["¿Qué diferencia hay entre el susto y el espanto?", "¿En qué se distingue el mal de ojo del daño?", "ruda vs romero"],
+    [
+        "¿Qué diferencia hay entre el susto y el espanto?",
+        "¿En qué se distingue el mal de ojo del daño?",
+        "ruda vs romero",
+    ],
 )
 def test_a_comparison_is_seen(question: str) -> None:
     assert read_intent(question, "es").kind == "comparison"

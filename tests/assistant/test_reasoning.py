@@ -23,7 +23,9 @@ def split(pieces: list[str], inside: bool = False) -> tuple[str, str]:
     """(reasoning, answer) of a text that arrives in pieces."""
     splitter = ReasoningSplitter(inside)
     found = [piece for text in pieces for piece in splitter.feed(text)] + list(splitter.finish())
-    reasoning, answer = ("".join(piece.text for piece in found if piece.kind == kind) for kind in ("reasoning", "answer"))
+    reasoning, answer = (
+        "".join(piece.text for piece in found if piece.kind == kind) for kind in ("reasoning", "answer")
+    )
     return reasoning, answer
 
 
@@ -68,7 +70,9 @@ def test_text_is_passed_on_as_soon_as_it_is_certain() -> None:
 
 
 @given(
-    parts=st.lists(st.sampled_from([*(f"<{t}>" for t in TAGS), *(f"</{t}>" for t in TAGS), "ruda", " ", "\n", "a<b", "x>"])),
+    parts=st.lists(
+        st.sampled_from([*(f"<{t}>" for t in TAGS), *(f"</{t}>" for t in TAGS), "ruda", " ", "\n", "a<b", "x>"])
+    ),
     data=st.data(),
 )
 def test_nothing_is_lost_and_no_tag_shows_however_it_is_cut(parts: list[str], data: st.DataObject) -> None:

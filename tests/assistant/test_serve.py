@@ -24,7 +24,9 @@ def test_a_free_port_is_fine() -> None:
     check_port("127.0.0.1", port)
 
 
-@pytest.mark.parametrize(("host", "port"), [("127.0.0.1", 70_000), ("no.such.host.invalid", 8501), ("203.0.113.1", 8501)])
+@pytest.mark.parametrize(
+    ("host", "port"), [("127.0.0.1", 70_000), ("no.such.host.invalid", 8501), ("203.0.113.1", 8501)]
+)
 def test_an_address_that_cannot_be_listened_on_is_a_sentence(host: str, port: int) -> None:
     with pytest.raises(UsageError, match=f"cannot listen on {host}:{port}"):
         check_port(host, port)

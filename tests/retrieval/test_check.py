@@ -7,7 +7,6 @@ import pytest
 
 from retrieval.check import CheckReport, check_domain
 from retrieval.domain import list_domains, load_domain
-from retrieval.settings import RetrievalSettings
 from tests.conftest import ROOT, WritePack
 from tests.fakes import PACK
 
@@ -112,5 +111,5 @@ def test_front_matter_that_could_not_be_read_is_noted(write_pack: WritePack) -> 
 
 
 @pytest.mark.parametrize("name", list_domains(ROOT / "data" / "domains"))
-def test_a_shipped_pack_has_no_faults(name: str, settings: RetrievalSettings) -> None:
+def test_a_shipped_pack_has_no_faults(name: str) -> None:
     assert check_domain(load_domain(name, ROOT / "data" / "domains")).faults == []

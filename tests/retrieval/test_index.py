@@ -9,8 +9,10 @@ import pytest
 
 from retrieval.domain import load_domain
 from retrieval.errors import IndexDamaged, IndexMissing, StorageError, UsageError
-from retrieval.index import EMBED_BATCH, FEW, Index
+from retrieval.fill import EMBED_BATCH
+from retrieval.index import Index
 from retrieval.retrievers import Bm25Retriever, ExactRetriever, Fusion, build_retriever
+from retrieval.sync import FEW
 from retrieval.view import View
 from retrieval.wiring import usable_embedder
 from tests.fakes import HashEmbedder

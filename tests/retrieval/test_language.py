@@ -19,7 +19,9 @@ def test_running_text_names_its_language(language: str) -> None:
     assert detect_language(TEXTS[language]) == language
 
 
-@pytest.mark.parametrize("text", ["", "1234 5678", "def f(x): return x + 1", "草药可以治病", "Tlacuilolli ipan amoxtli nahuatlahtolli"])
+@pytest.mark.parametrize(
+    "text", ["", "1234 5678", "def f(x): return x + 1", "草药可以治病", "Tlacuilolli ipan amoxtli nahuatlahtolli"]
+)
 def test_what_is_in_no_known_language_is_undetermined(text: str) -> None:
     assert detect_language(text) == "und"
 

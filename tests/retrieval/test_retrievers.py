@@ -120,7 +120,7 @@ def test_an_unknown_retriever_is_refused_with_the_names_there_are(index: Index) 
 @pytest.mark.parametrize("name", ["dense", "exact"])
 def test_a_dense_retriever_without_vectors_says_what_is_missing(index: Index, name: str) -> None:
     index.sync(None)
-    with pytest.raises(UsageError, match="needs vectors.*savia index sync"):
+    with pytest.raises(UsageError, match=r"needs vectors.*savia index sync"):
         index_retriever(name, index, index.view(), HashEmbedder())
 
 

@@ -5,7 +5,9 @@ import pytest
 from retrieval.lexical import Analyzer
 from retrieval.spelling import Speller, spanish_sound
 
-WORDS = "sábila riñón hígado empacho niño gordolobo toloache hierbabuena corazón zacate huesos guayaba lluvia manzanilla"
+WORDS = (
+    "sábila riñón hígado empacho niño gordolobo toloache hierbabuena corazón zacate huesos guayaba lluvia manzanilla"
+)
 ANALYZER = Analyzer("es")
 SPELLER = Speller(ANALYZER.terms(WORDS), "es")
 

@@ -6,9 +6,10 @@ import pytest
 from retrieval.domain import load_domain
 from retrieval.errors import IndexDamaged, IndexMissing
 from retrieval.files import read_json, write_json
-from retrieval.index import FEW, Index
+from retrieval.index import Index
 from retrieval.retrievers import ExactRetriever
 from retrieval.settings import RetrievalSettings
+from retrieval.sync import FEW
 from retrieval.view import View, current_view_name, open_view, publish
 from tests.conftest import WritePack
 from tests.fakes import PACK, HashEmbedder
@@ -108,7 +109,9 @@ def test_a_passage_without_a_vector_yet_has_no_dense_score(index: Index) -> None
     view = next(view for view in partial if view.state == "partial")
     query = HashEmbedder().embed_query("gases")
     everything = np.arange(len(view))
-    assert np.isfinite(view.dense_scores(query)).sum() == 2 == np.isfinite(view.dense_scores_at(query, everything)).sum()
+    assert (
+        np.isfinite(view.dense_scores(query)).sum() == 2 == np.isfinite(view.dense_scores_at(query, everything)).sum()
+    )
     assert [hit.passage.document_id for hit in ExactRetriever(view, HashEmbedder()).search("gases", 9)] == [
         "plantas/epazote",
         "plantas/ruda",

@@ -31,7 +31,9 @@ def source(n: int, text: str) -> Source:
         ("¿Qué se toma para los cólicos?", "La infusión de las flores se toma después de comer para los cólicos"),
     ],
 )
-def test_the_answer_begins_with_the_sentence_that_answers(make_assistant: MakeAssistant, question: str, begins: str) -> None:
+def test_the_answer_begins_with_the_sentence_that_answers(
+    make_assistant: MakeAssistant, question: str, begins: str
+) -> None:
     assert make_assistant().ask(question).run().text.startswith(begins)
 
 
@@ -85,7 +87,9 @@ def test_every_cited_sentence_of_the_gold_answers_stands_word_for_word(shipped: 
     for answer in answers:
         for citation in answer.citations:
             passage = answer.sources[citation.n - 1]
-            claim = re.sub(rf"^{re.escape(plain(passage.title))}: ", "", citation.sentence)  # a list's line names its document
+            claim = re.sub(
+                rf"^{re.escape(plain(passage.title))}: ", "", citation.sentence
+            )  # a list's line names its document
             assert claim.rstrip(".:;") in plain(passage.text) and citation.supported, (answer.question, citation)
 
 
