@@ -8,6 +8,7 @@ import argparse
 import os
 import sys
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -49,13 +50,15 @@ def main() -> int:
 
 
 def _run(name: str, workspace: Workspace) -> Iterator[Row]:
-    """The rows of one benchmark, printed as they come; a failure is a row and does not end the run."""
+    """The rows of one benchmark, printed as they come; a failure is a row and does not end a run of 40 minutes."""
     try:
         for row in BENCHMARKS[name](workspace):
             _print(row)
             yield row
-    except (BenchmarkFailed, SaviaError) as error:
-        row = missing(f"{name}: the rest of this group", "", str(error))
+    except Exception as error:
+        if not isinstance(error, BenchmarkFailed | SaviaError):
+            traceback.print_exc()
+        row = missing(f"{name}: the rest of this group", "", " ".join(str(error).split())[:300])
         _print(row)
         yield row
 

@@ -50,8 +50,8 @@ def print_json(value: Any) -> None:
 
 
 def normalize(token: str) -> str:
-    """`--base_url` is `--base-url`."""
-    return token.replace("_", "-") if token.startswith("-") else token
+    """`--base_url` is `--base-url`; called with an option's name without its hyphens, or a command's, never with a value."""
+    return token.replace("_", "-")
 
 
 def parse_where(conditions: list[str] | None) -> dict[str, str] | None:

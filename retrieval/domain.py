@@ -15,6 +15,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from retrieval.errors import DomainInvalid, DomainNotFound, UsageError
+from retrieval.front_matter import load_yaml
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 _LANGUAGE = re.compile(r"[a-z]{2,3}")
@@ -167,7 +168,7 @@ def load_domain(name: str, domains_dir: Path) -> Domain:
 
 def read_config(path: Path) -> DomainConfig:
     try:
-        loaded = yaml.load(path.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        loaded = load_yaml(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise DomainInvalid(f"{path} is no valid YAML:", [" ".join(str(error).split())], "Correct the file.") from error
     if not isinstance(loaded, dict):

@@ -32,6 +32,12 @@ _CUES = {
 }
 
 
+_NEW_SUBJECT = {
+    "es": re.compile(r"^\W*(y|pero|entonces|e)\s+(el|la|los|las|un|una|del?|con|para)\s"),
+    "en": re.compile(r"^\W*((and|but|so)\s+)?((what|how) about|and|but)\s+(the|a|an|of|with|for)?\s*\w+\W*$"),
+}
+
+
 class Names:
     """What the documents are about, by name. Building costs one pass over the documents."""
 
@@ -100,11 +106,16 @@ class Rewriter:
         terms = self._view.query_terms(question)
         unknown = any(number < 0 for _, number in terms)
         named = {term for name, _ in self.names.find(question) for term in name.split()}
-        if named or unknown:
+        # "¿y el boldo?" is about something new though no document has it; "¿y se la doy a mi chihuahua?" is not.
+        if named or (unknown and self._names_something_new(question)):
             about = [term for term, number in terms if term not in named and number >= 0]
             return question if about else f"{question} {self._intent(asked[-1])}".strip()
         subject = self._subject(history)
         return f"{question} {subject or asked[-1]}".strip()
+
+    def _names_something_new(self, question: str) -> bool:
+        new = _NEW_SUBJECT.get(self._view.analyzer.language)
+        return bool(new and new.search(fold_accents(question.lower())))
 
     def _depends(self, question: str) -> bool:
         text = fold_accents(question.lower())

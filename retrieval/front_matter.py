@@ -47,7 +47,7 @@ def read_front_matter(text: str) -> tuple[dict[str, FieldValue], int, list[str]]
 
 def _parse_fields(source: str, fence: str, body_start: int) -> tuple[dict[str, FieldValue], int, list[str]]:
     try:
-        loaded = tomllib.loads(source) if fence == "+++" else _load_yaml(source)
+        loaded = tomllib.loads(source) if fence == "+++" else load_yaml(source)
         fields = (
             {_scalar(name): _field_value(value) for name, value in loaded.items()} if isinstance(loaded, dict) else {}
         )
@@ -62,8 +62,8 @@ def _parse_fields(source: str, fence: str, body_start: int) -> tuple[dict[str, F
     return {name: value for name, value in fields.items() if value not in ("", ())}, body_start, []
 
 
-def _load_yaml(source: str) -> Any:
-    """Load after a look at the events, which costs half as much again. Raises `yaml.YAMLError`."""
+def load_yaml(source: str) -> Any:
+    """Load YAML from anywhere, after a look at its events (half as much time again). Raises `yaml.YAMLError`."""
     depth = aliases = merges = 0
     for event in yaml.parse(source, Loader=_YAML_LOADER):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)

@@ -21,6 +21,7 @@ from retrieval.fill import Checkpoint
 from retrieval.layout import IndexLayout
 from retrieval.lexical import ANALYZER_VERSION
 from retrieval.lock import writer_lock
+from retrieval.passages import SPLITTER_VERSION
 from retrieval.plan import Plan, make_plan, read_stats, write_stats
 from retrieval.settings import RetrievalSettings
 from retrieval.store import ChromaStore, PassageStore
@@ -98,7 +99,7 @@ class Index:
         """Changes whenever unchanged documents would give other passages, terms or fields."""
         config = self.domain.config
         parts = [
-            FORMAT, ANALYZER_VERSION, config.language, self._cap(embedder), embedder.fingerprint if embedder else "",
+            FORMAT, ANALYZER_VERSION, SPLITTER_VERSION, config.language, self._cap(embedder), embedder.fingerprint if embedder else "",
             list(config.fields), list(config.name_fields),
             {word: list(others) for word, others in sorted(config.synonyms.items())},
             {name: list(rule.aliases) for name, rule in sorted(config.sections.items())},

@@ -19,6 +19,7 @@ from retrieval.documents import Block, Document, Section
 from retrieval.fences import Marks, closes, line_spans, read_marks
 from retrieval.sentences import sentence_spans
 
+SPLITTER_VERSION = 1  # raise when the same text gives other passages: indexes are then built anew
 MAX_CONTEXT = 64  # tokens of title and headings; more would leave too little room for the passage's own text
 LEAST_BUDGET = 32  # tokens of own text that a passage may always hold; a cap below twice this is refused
 SPECIAL_TOKENS = 4  # what a tokenizer adds around a text ([CLS], [SEP]), with a reserve
