@@ -39,4 +39,4 @@ screenshots: install
 	$(BIN)/python -m docs.make_screenshots
 
 clean:
-	rm -rf $(VENV) data/build models/embedder build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .bench data/build models/embedder build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

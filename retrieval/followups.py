@@ -60,7 +60,7 @@ class Names:
 
     def find(self, text: str) -> list[tuple[str, frozenset[int]]]:
         """Names that stand in `text` (longest first at each place): the name as index terms, and its documents' numbers."""
-        terms = [term for term, _ in self._view.query_terms(text)]
+        terms = self._view.plain_terms(text)
         found: list[tuple[str, frozenset[int]]] = []
         place = 0
         while place < len(terms):
@@ -77,7 +77,7 @@ class Names:
         """The words of `text` that name something, as they were written."""
         named = {term for name, _ in self.find(text) for term in name.split()}
         words = re.findall(r"\w+", text)
-        return " ".join(word for word in words if named & {term for term, _ in self._view.query_terms(word)})
+        return " ".join(word for word in words if named & set(self._view.plain_terms(word)))
 
 
 class Rewriter:

@@ -10,11 +10,14 @@ them equal to bm25s. Cost of a query: the postings of its terms.
 """
 
 import re
+import runpy
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -117,14 +120,20 @@ def _grams(word: str) -> list[str]:
 @cache
 def stop_words(language: str) -> frozenset[str]:
     """Folded stop words of a language; empty where no list is known."""
-    import bm25s.stopwords
-
     keep = _KEEP.get(language, "")
     name = STOP_LISTS.get(language)
-    words: Iterable[str] = getattr(bm25s.stopwords, f"STOPWORDS_{name}") if name else ()
+    words: Iterable[str] = _stop_lists()[f"STOPWORDS_{name}"] if name else ()
     words = [*words, *_MORE_STOP_WORDS.get(language, "").split()]
     # Negation and amount decide what a sentence says, not what it is about: they are dropped here like the rest.
     return frozenset(fold_accents(word.lower(), keep) for word in words)
+
+
+@cache
+def _stop_lists() -> dict[str, Any]:
+    """bm25s' lists, read from their file: importing the package would cost every question 0.15 s."""
+    package = find_spec("bm25s")
+    assert package is not None and package.origin is not None
+    return runpy.run_path(str(Path(package.origin).parent / "stopwords.py"))
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,12 @@ from collections.abc import Sequence
 
 LEAST_LENGTH = 4  # shorter terms are too close to everything
 LONG = 8
+SURE = 6  # in longer words one wrong vowel is a slip, in shorter ones another word
 MOST_SUGGESTIONS = 3
 NEAREST = 12  # known terms looked at by edits
 
 _SOUNDS = [
+    (re.compile(r"w|hu(?=[aeio])"), "gu"),
     (re.compile(r"^hi(?=e)"), "y"),
     (re.compile(r"qu(?=[ei])|q|k|c(?=[^eih]|$)"), "k"),
     (re.compile(r"(?<!c)h"), ""),
@@ -23,7 +25,6 @@ _SOUNDS = [
     (re.compile(r"gu(?=[ei])"), "g"),
     (re.compile(r"c(?=[ei])|z"), "s"),
     (re.compile(r"ll"), "y"),
-    (re.compile(r"w|hu(?=[aeio])"), "gu"),
     (re.compile(r"v"), "b"),
     (re.compile(r"x"), "j"),
     (re.compile(r"ñ"), "n"),
@@ -74,7 +75,7 @@ class Speller:
         near = [
             (str(word), distance)
             for word, distance, _ in found
-            if word[0] == term[0] and not _vowel_swap(term, str(word))
+            if word[0] == term[0] and (len(term) > SURE or not _vowel_swap(term, str(word)))
         ]
         best = min((distance for _, distance in near), default=0)
         return tuple(word for word, distance in near if distance == best)[:MOST_SUGGESTIONS]

@@ -248,18 +248,24 @@ class View:
         found: list[tuple[str, int]] = []
         synonyms: dict[str, list[str]] = self.meta.get("synonyms", {})
         for term in self.analyzer.terms(question):
-            number = self._number(term)
             others = [(other, self._number(other)) for other in synonyms.get(term, ())]
-            found.extend(pair for pair in others if pair[1] >= 0)
-            if number >= 0:
-                found.append((term, number))
-            if number >= 0 or others:
-                continue
-            near = self.speller.suggest(term) if self.analyzer.language != "und" else ()
-            found.extend((other, self._number(other)) for other in near)
-            if not near:
-                found.append((term, -1))
+            known = [pair for pair in others if pair[1] >= 0]
+            found.extend(known)
+            if not known or self._number(term) >= 0:
+                found.extend(self._spelled(term))
         return found
+
+    def plain_terms(self, question: str) -> list[str]:
+        """The question's terms in order, after spelling help, without synonyms: what names are looked for in."""
+        return [other for term in self.analyzer.terms(question) for other, _ in self._spelled(term)]
+
+    def _spelled(self, term: str) -> list[tuple[str, int]]:
+        """The term itself if a passage has it, else known terms that it may stand for, else itself with -1."""
+        number = self._number(term)
+        if number >= 0 or self.analyzer.language == "und":
+            return [(term, number)]
+        near = self.speller.suggest(term)
+        return [(other, self._number(other)) for other in near] or [(term, -1)]
 
     def _number(self, term: str) -> int:
         """The term's number if any passage holds it, else -1."""
