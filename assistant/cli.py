@@ -1,21 +1,10 @@
-"""Commands of the middle floor: ask, chat, app, doctor."""
+"""Commands of the middle floor: their options and help. What they do stands in commands.py, imported when a command runs."""
 
-import sys
 from typing import Annotated
 
 import typer
 
-from assistant.answer import Answer, Assistant
-from assistant.serve import check_port, serve_streamlit
-from assistant.settings import read_assistant_settings
-from assistant.terminal import print_answer, stream_answer
-from assistant.wiring import build_assistant
-from retrieval.cli_index import sync_with_progress
-from retrieval.console import DomainOption, JsonOption, WhereOption, errors, normalize, output, parse_where, print_json
-from retrieval.errors import IndexLocked, UsageError
-from retrieval.followups import Turn
-from retrieval.settings import read_settings
-from retrieval.wiring import build_embedder, open_index
+from retrieval.console import DomainOption, JsonOption, WhereOption, normalize
 
 app = typer.Typer(context_settings={"token_normalize_func": normalize})
 
@@ -28,46 +17,17 @@ def ask(
     as_json: JsonOption = False,
 ) -> None:
     """Answer one question with citations."""
-    assistant = _assistant(domain)
-    text = sys.stdin.read() if question == "-" else question
-    stream = assistant.ask(text, where=parse_where(where))
-    if as_json:
-        print_json(stream.run().as_json())
-    else:
-        print_answer(stream_answer(stream))
+    from assistant.commands import ask
+
+    ask(question, domain, where, as_json)
 
 
 @app.command()
 def chat(domain: DomainOption = None) -> None:
     """Talk in the terminal; Ctrl-C stops an answer and keeps the chat, an empty line or Ctrl-D ends it."""
-    assistant = _assistant(domain)
-    output().print(
-        f"[bold]{assistant.domain.config.title}[/bold]  {assistant.domain.config.disclaimer}", soft_wrap=True
-    )
-    history: list[Turn] = []
-    while (question := _read_question()) is not None:
-        try:
-            answer = _answer_in_chat(assistant, question, history)
-        except UsageError as error:
-            errors().print(str(error))
-            continue
-        history.extend([("user", question), ("assistant", answer.text)])
+    from assistant.commands import chat
 
-
-def _answer_in_chat(assistant: Assistant, question: str, history: list[Turn]) -> Answer:
-    stream = assistant.ask(question, history)
-    try:
-        print_answer(stream_answer(stream))
-    except KeyboardInterrupt:
-        errors().print("\n(stopped)")
-    return stream.answer
-
-
-def _read_question() -> str | None:
-    try:
-        return input("\n> ").strip() or None
-    except (EOFError, KeyboardInterrupt):
-        return None
+    chat(domain)
 
 
 @app.command("app")
@@ -77,33 +37,14 @@ def serve_page(
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8501,
 ) -> None:
     """Open the page; brings the domain's index in step with its documents first."""
-    check_port(host, port)
-    settings = read_settings(domain=domain)
-    index = open_index(settings)
-    try:
-        sync_with_progress(index, build_embedder(settings, errors().print))
-    except IndexLocked as error:
-        index.view()  # another process is writing: what it has published so far can be asked
-        errors().print(str(error))
-    serve_streamlit(host, port, settings.domain)
+    from assistant.commands import serve_page
+
+    serve_page(domain, host, port)
 
 
 @app.command()
 def doctor(as_json: JsonOption = False) -> None:
     """Say what is installed, which backends can be used, and what to do next."""
-    from assistant.doctor import diagnose
+    from assistant.commands import doctor
 
-    findings = diagnose(read_settings(), read_assistant_settings())
-    if as_json:
-        print_json([finding.as_json() for finding in findings])
-    else:
-        for finding in findings:
-            output().print(f"{finding.mark} {finding.name:22} {finding.text}", soft_wrap=True)
-    if any(finding.broken for finding in findings):
-        raise typer.Exit(1)
-
-
-def _assistant(domain: str | None) -> Assistant:
-    settings = read_settings(domain=domain)
-    embedder = build_embedder(settings, errors().print)
-    return build_assistant(settings.domain, settings, read_assistant_settings(), embedder)
+    doctor(as_json)

@@ -1,40 +1,25 @@
-"""Commands of the ground floor: packs and search; index and evaluation commands have modules of their own."""
+"""Commands of the ground floor: their options and help. What they do stands in commands*.py, imported when a command runs,
+so that `savia --help` answers in a fifth of a second.
+"""
 
-from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from retrieval.check import check_domain
-from retrieval.cli_evaluate import app as evaluate_app
-from retrieval.cli_index import app as index_app
-from retrieval.console import (
-    DomainOption,
-    JsonOption,
-    WhereOption,
-    command_group,
-    escape,
-    output,
-    parse_where,
-    print_json,
-    print_reasons,
-    print_table,
-    say,
-)
-from retrieval.domain import list_domains, load_domain
-from retrieval.errors import IndexMissing
-from retrieval.index import Index
-from retrieval.retrievers import NAMES, Hit
-from retrieval.scaffold import create_pack
-from retrieval.settings import read_settings
-from retrieval.wiring import build_embedder, fusion_method, index_retriever, open_index, subject_names
+from retrieval.console import DomainOption, JsonOption, WhereOption, command_group
+
+RETRIEVERS = "bm25, dense, exact, hybrid"  # retrieval.retrievers.NAMES, without its imports
 
 app = command_group()
+index_app = command_group("Build, check and describe a domain's index.")
 domains_app = command_group("List and check domain packs.")
+evaluate_app = command_group("Measure how well questions are answered.")
 app.add_typer(index_app, name="index")
 app.add_typer(domains_app, name="domains")
 app.add_typer(evaluate_app, name="evaluate")
+
+FusionOption = Annotated[str, typer.Option(help="zscore or rrf (hybrid only).")]
 
 
 @app.command()
@@ -45,98 +30,96 @@ def init(
     language: Annotated[str, typer.Option(help="Code such as es; default: detected.")] = "",
 ) -> None:
     """Make a working pack from a folder of Markdown."""
-    report = create_pack(name, source, read_settings().domains_dir, title, language)
-    output().print(
-        f"Made {report.folder}: {report.documents} documents, {report.sections} sections, language {report.language}."
-    )
-    print_reasons("Left out", report.refused)
-    output().print(f'Next: savia index sync --domain {name}, then savia ask --domain {name} "..."', soft_wrap=True)
+    from retrieval.commands import init
+
+    init(name, source, title, language)
 
 
 @domains_app.command("list")
 def list_packs(as_json: JsonOption = False) -> None:
     """The packs that are there."""
-    settings = read_settings()
-    rows = []
-    for name in list_domains(settings.domains_dir):
-        domain = load_domain(name, settings.domains_dir)
-        index = Index(domain, settings)
-        try:
-            view = index.view()
-            state = f"{len(view)} passages, {view.state}"
-        except IndexMissing:
-            state = "not indexed"
-        rows.append({"name": name, "title": domain.config.title, "language": domain.config.language, "index": state})
-    if as_json:
-        print_json(rows)
-    else:
-        print_table(["name", "title", "language", "index"], [list(row.values()) for row in rows])
+    from retrieval.commands import list_packs
+
+    list_packs(as_json)
 
 
 @domains_app.command("check")
 def check_pack(name: Annotated[str, typer.Argument(help="The domain to check.")], as_json: JsonOption = False) -> None:
     """Look for faults in a pack: links, ids, gold questions, front matter, languages, near-duplicates, unasked sections."""
-    settings = read_settings()
-    report = check_domain(load_domain(name, settings.domains_dir))
-    if as_json:
-        print_json(asdict(report))
-    else:
-        for fault in report.faults:
-            output().print(f"[red]fault[/red]  {escape(fault)}", soft_wrap=True)
-        for note in report.notes:
-            output().print(f"[yellow]note[/yellow]   {escape(note)}", soft_wrap=True)
-        output().print(
-            f"{report.documents} documents, {report.sections} sections, {report.questions} questions: {len(report.faults)} faults, {len(report.notes)} notes"
-        )
-    if report.faults:
-        raise typer.Exit(1)
+    from retrieval.commands import check_pack
+
+    check_pack(name, as_json)
+
+
+@index_app.command()
+def sync(domain: DomainOption = None, as_json: JsonOption = False) -> None:
+    """Bring the index in step with the documents; only what changed is read, embedded and written."""
+    from retrieval.commands_index import sync
+
+    sync(domain, as_json)
+
+
+@index_app.command()
+def rebuild(domain: DomainOption = None, as_json: JsonOption = False) -> None:
+    """Make the whole index anew from the documents; the old one answers until the new one is whole."""
+    from retrieval.commands_index import rebuild
+
+    rebuild(domain, as_json)
+
+
+@index_app.command()
+def verify(domain: DomainOption = None, as_json: JsonOption = False) -> None:
+    """Compare files, read view and Chroma; exit 1 when they disagree."""
+    from retrieval.commands_index import verify
+
+    verify(domain, as_json)
+
+
+@index_app.command()
+def calibrate(domain: DomainOption = None, as_json: JsonOption = False) -> None:
+    """Learn the fusion weight and the abstention threshold from the pack's calibration questions, or from the text alone."""
+    from retrieval.commands_index import calibrate_domain
+
+    calibrate_domain(domain, as_json)
+
+
+@index_app.command()
+def stats(domain: DomainOption = None, as_json: JsonOption = False) -> None:
+    """Count what the index holds and show what it was calibrated to."""
+    from retrieval.commands_index import stats
+
+    stats(domain, as_json)
 
 
 @app.command()
 def search(
     question: Annotated[str, typer.Argument(help="What to look for.")],
     domain: DomainOption = None,
-    retriever: Annotated[str, typer.Option(help=f"One of {', '.join(NAMES)}.")] = "hybrid",
+    retriever: Annotated[str, typer.Option(help=f"One of {RETRIEVERS}.")] = "hybrid",
     limit: Annotated[int, typer.Option("--limit", "-k", min=1, max=1000, help="Passages shown.")] = 5,
     where: WhereOption = None,
-    fusion: Annotated[str, typer.Option(help="zscore or rrf (hybrid only).")] = "zscore",
+    fusion: FusionOption = "zscore",
     as_json: JsonOption = False,
 ) -> None:
     """Show the passages that a question finds, with their scores and spans."""
-    settings = read_settings(domain=domain)
-    index = open_index(settings)
-    view = index.view()
-    embedder = None if retriever == "bm25" else build_embedder(settings, say)
-    if view.state != "complete" and retriever != "bm25":
-        say(f"The index is {view.state}: vectors are still missing; run savia index sync.")
-    names = subject_names(index.domain, view)
-    finder = index_retriever(retriever, index, view, embedder, fusion_method(fusion), names=names)
-    found = finder.search(question, limit, parse_where(where))
-    if as_json:
-        print_json([_hit_record(hit) for hit in found])
-        return
-    for hit in found:
-        scores = ", ".join(f"{name} {value:.3f}" for name, value in hit.scores.items())
-        output().print(
-            f"[bold]{hit.rank}. {escape(hit.passage.section_id)}[/bold]  {hit.score:.3f} ({scores})  {hit.document.path}:{hit.passage.start}-{hit.passage.end}",
-            soft_wrap=True,
-        )
-        output().print(f"   {escape(' '.join(hit.passage.text.split()))[:300]}", soft_wrap=True)
-    if not found:
-        output().print("Nothing found.")
+    from retrieval.commands import search
+
+    search(question, domain, retriever, limit, where, fusion, as_json)
 
 
-def _hit_record(hit: Hit) -> dict[str, Any]:
-    passage = hit.passage
-    return {
-        "rank": hit.rank,
-        "passage_id": passage.id,
-        "document": passage.document_id,
-        "section": passage.section_id,
-        "title": hit.document.title,
-        "path": hit.document.path,
-        "span": [passage.start, passage.end],
-        "score": hit.score,
-        "scores": hit.scores,
-        "text": passage.text,
-    }
+@evaluate_app.command("retrieval")
+def evaluate_retrieval(
+    domain: DomainOption = None,
+    beir: Annotated[Path | None, typer.Option(help="A BEIR folder instead of a domain.")] = None,
+    retriever: Annotated[
+        list[str] | None, typer.Option(help=f"Repeatable: {RETRIEVERS}. Default: bm25 and hybrid.")
+    ] = None,
+    split: Annotated[str, typer.Option(help="Gold questions asked: test, calibration or all.")] = "test",
+    rows: Annotated[Path | None, typer.Option(help="Write one JSON line per query and retriever to this file.")] = None,
+    fusion: FusionOption = "zscore",
+    as_json: JsonOption = False,
+) -> None:
+    """Measure retrievers on a pack's gold questions (by section) or on a BEIR folder (by document)."""
+    from retrieval.commands_evaluate import evaluate_retrieval
+
+    evaluate_retrieval(domain, beir, retriever, split, rows, fusion, as_json)

@@ -1,15 +1,13 @@
-"""Commands that measure: evaluate retrieval."""
+"""What the commands that measure do. Their options: retrieval/cli.py."""
 
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
-
-import typer
+from typing import Any
 
 from retrieval.beir import beir_domain, document_names, read_beir
 from retrieval.calibrate import calibrate_unlabelled, read_calibration, write_calibration
-from retrieval.console import DomainOption, JsonOption, command_group, print_json, print_table, progress_bar, say
+from retrieval.console import print_json, print_table, progress_bar, say
 from retrieval.domain import GoldQuestion
 from retrieval.embedders import Embedder
 from retrieval.errors import UsageError
@@ -20,20 +18,15 @@ from retrieval.retrievers import NAMES, Hit
 from retrieval.settings import RetrievalSettings, read_settings
 from retrieval.wiring import build_embedder, domain_rewriter, fusion_method, index_retriever, open_index, subject_names
 
-app = command_group("Measure how well questions are answered.")
 
-
-@app.command("retrieval")
 def evaluate_retrieval(
-    domain: DomainOption = None,
-    beir: Annotated[Path | None, typer.Option(help="A BEIR folder instead of a domain.")] = None,
-    retriever: Annotated[
-        list[str] | None, typer.Option(help=f"Repeatable: {', '.join(NAMES)}. Default: bm25 and hybrid.")
-    ] = None,
-    split: Annotated[str, typer.Option(help="Gold questions asked: test, calibration or all.")] = "test",
-    rows: Annotated[Path | None, typer.Option(help="Write one JSON line per query and retriever to this file.")] = None,
-    fusion: Annotated[str, typer.Option(help="zscore or rrf (hybrid only).")] = "zscore",
-    as_json: JsonOption = False,
+    domain: str | None,
+    beir: Path | None,
+    retriever: list[str] | None,
+    split: str,
+    rows: Path | None,
+    fusion: str,
+    as_json: bool,
 ) -> None:
     """Measure retrievers on a pack's gold questions (by section) or on a BEIR folder (by document)."""
     settings = read_settings(domain=domain)

@@ -1,4 +1,4 @@
-"""Commands on a domain's index: sync, verify, rebuild, calibrate, stats."""
+"""What the commands on a domain's index do: sync, verify, rebuild, calibrate, stats. Their options: retrieval/cli.py."""
 
 import json
 from dataclasses import asdict
@@ -7,9 +7,6 @@ import typer
 
 from retrieval.calibrate import calibrate, read_calibration, write_calibration
 from retrieval.console import (
-    DomainOption,
-    JsonOption,
-    command_group,
     errors,
     escape,
     output,
@@ -25,11 +22,8 @@ from retrieval.settings import read_settings
 from retrieval.sync import SyncReport
 from retrieval.wiring import build_embedder, open_index, usable_embedder
 
-app = command_group("Build, check and describe a domain's index.")
 
-
-@app.command()
-def sync(domain: DomainOption = None, as_json: JsonOption = False) -> None:
+def sync(domain: str | None, as_json: bool) -> None:
     """Bring the index in step with the documents; only what changed is read, embedded and written."""
     settings = read_settings(domain=domain)
     index = open_index(settings)
@@ -52,8 +46,7 @@ def calibrate_index(index: Index, embedder: Embedder) -> None:
         write_calibration(index.folder, calibrate(index.domain, index.view(), embedder))
 
 
-@app.command()
-def rebuild(domain: DomainOption = None, as_json: JsonOption = False) -> None:
+def rebuild(domain: str | None, as_json: bool) -> None:
     """Make the whole index anew from the documents; the old one answers until the new one is whole."""
     settings = read_settings(domain=domain)
     index = open_index(settings)
@@ -61,8 +54,7 @@ def rebuild(domain: DomainOption = None, as_json: JsonOption = False) -> None:
     _print_report(report, as_json)
 
 
-@app.command()
-def verify(domain: DomainOption = None, as_json: JsonOption = False) -> None:
+def verify(domain: str | None, as_json: bool) -> None:
     """Compare files, read view and Chroma; exit 1 when they disagree."""
     report = open_index(read_settings(domain=domain)).verify()
     if as_json:
@@ -80,8 +72,7 @@ def verify(domain: DomainOption = None, as_json: JsonOption = False) -> None:
         raise typer.Exit(1)
 
 
-@app.command("calibrate")
-def calibrate_command(domain: DomainOption = None, as_json: JsonOption = False) -> None:
+def calibrate_domain(domain: str | None, as_json: bool) -> None:
     """Learn the fusion weight and the abstention threshold from the pack's calibration questions, or from the text alone."""
     settings = read_settings(domain=domain)
     index = open_index(settings)
@@ -95,8 +86,7 @@ def calibrate_command(domain: DomainOption = None, as_json: JsonOption = False) 
     _print_calibration(index, embedder.fingerprint, as_json)
 
 
-@app.command()
-def stats(domain: DomainOption = None, as_json: JsonOption = False) -> None:
+def stats(domain: str | None, as_json: bool) -> None:
     """Count what the index holds and show what it was calibrated to."""
     index = open_index(read_settings(domain=domain))
     view = index.view()

@@ -1,0 +1,92 @@
+"""What ask, chat, app and doctor do. Their options: assistant/cli.py."""
+
+import sys
+
+import typer
+
+from assistant.answer import Answer, Assistant
+from assistant.doctor import diagnose
+from assistant.serve import check_port, serve_streamlit
+from assistant.settings import read_assistant_settings
+from assistant.terminal import print_answer, stream_answer
+from assistant.wiring import build_assistant
+from retrieval.commands_index import sync_with_progress
+from retrieval.console import errors, output, parse_where, print_json
+from retrieval.errors import IndexLocked, UsageError
+from retrieval.followups import Turn
+from retrieval.settings import read_settings
+from retrieval.wiring import build_embedder, open_index
+
+
+def ask(question: str, domain: str | None, where: list[str] | None, as_json: bool) -> None:
+    """Answer one question with citations."""
+    assistant = _assistant(domain)
+    text = sys.stdin.read() if question == "-" else question
+    stream = assistant.ask(text, where=parse_where(where))
+    if as_json:
+        print_json(stream.run().as_json())
+    else:
+        print_answer(stream_answer(stream))
+
+
+def chat(domain: str | None) -> None:
+    """Talk in the terminal; Ctrl-C stops an answer and keeps the chat, an empty line or Ctrl-D ends it."""
+    assistant = _assistant(domain)
+    output().print(
+        f"[bold]{assistant.domain.config.title}[/bold]  {assistant.domain.config.disclaimer}", soft_wrap=True
+    )
+    history: list[Turn] = []
+    while (question := _read_question()) is not None:
+        try:
+            answer = _answer_in_chat(assistant, question, history)
+        except UsageError as error:
+            errors().print(str(error))
+            continue
+        history.extend([("user", question), ("assistant", answer.text)])
+
+
+def _answer_in_chat(assistant: Assistant, question: str, history: list[Turn]) -> Answer:
+    stream = assistant.ask(question, history)
+    try:
+        print_answer(stream_answer(stream))
+    except KeyboardInterrupt:
+        errors().print("\n(stopped)")
+    return stream.answer
+
+
+def _read_question() -> str | None:
+    try:
+        return input("\n> ").strip() or None
+    except (EOFError, KeyboardInterrupt):
+        return None
+
+
+def serve_page(domain: str | None, host: str, port: int) -> None:
+    """Open the page; brings the domain's index in step with its documents first."""
+    check_port(host, port)
+    settings = read_settings(domain=domain)
+    index = open_index(settings)
+    try:
+        sync_with_progress(index, build_embedder(settings, errors().print))
+    except IndexLocked as error:
+        index.view()  # another process is writing: what it has published so far can be asked
+        errors().print(str(error))
+    serve_streamlit(host, port, settings.domain)
+
+
+def doctor(as_json: bool) -> None:
+    """Say what is installed, which backends can be used, and what to do next."""
+    findings = diagnose(read_settings(), read_assistant_settings())
+    if as_json:
+        print_json([finding.as_json() for finding in findings])
+    else:
+        for finding in findings:
+            output().print(f"{finding.mark} {finding.name:22} {finding.text}", soft_wrap=True)
+    if any(finding.broken for finding in findings):
+        raise typer.Exit(1)
+
+
+def _assistant(domain: str | None) -> Assistant:
+    settings = read_settings(domain=domain)
+    embedder = build_embedder(settings, errors().print)
+    return build_assistant(settings.domain, settings, read_assistant_settings(), embedder)
