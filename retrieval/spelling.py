@@ -17,7 +17,7 @@ MOST_SUGGESTIONS = 3
 NEAREST = 12  # known terms looked at by edits
 
 _SOUNDS = [
-    (re.compile(r"w|hu(?=[aeio])"), "gu"),
+    (re.compile(r"w|(?:^h?u|hu)(?=[aeio])"), "gu"),
     (re.compile(r"^hi(?=e)"), "y"),
     (re.compile(r"qu(?=[ei])|q|k|c(?=[^eih]|$)"), "k"),
     (re.compile(r"(?<!c)h"), ""),

@@ -45,7 +45,11 @@ def test_a_word_that_nothing_resembles_finds_nothing(typed: str) -> None:
 
 
 def test_another_vowel_is_another_word() -> None:
-    assert Speller(["chamico"], "es").suggest("chamaco") == ()
+    assert Speller(["chamic"], "es").suggest("chamac") == ()  # chamico, chamaco: terms are stems
+
+
+def test_in_a_long_word_another_vowel_is_a_slip() -> None:
+    assert Speller(["toloach"], "es").suggest("toluach") == ("toloach",)
 
 
 def test_sounds_are_spanish_only_in_spanish() -> None:
