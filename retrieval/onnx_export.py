@@ -132,12 +132,17 @@ def _pooled_model(source: Path) -> tuple[Any, Any, Any]:
 
     verbosity = transformers.logging.get_verbosity()
     transformers.logging.set_verbosity(logging.ERROR)
+    bars: Any = transformers.utils.logging
+    shown = bars.is_progress_bar_enabled()
+    bars.disable_progress_bar()
     try:
         bert = BertModel.from_pretrained(
             str(source), attn_implementation="eager", dtype=torch.float32, add_pooling_layer=False, use_safetensors=True
         )
     finally:
         transformers.logging.set_verbosity(verbosity)
+        if shown:
+            bars.enable_progress_bar()
 
     class Pooled(torch.nn.Module):
         def __init__(self) -> None:

@@ -29,7 +29,7 @@ STRINGS: dict[str, dict[str, str]] = {
         "thinking": "Pensando…",
         "reasoning": "Razonamiento",
         "refused": "Sin respuesta en los documentos",
-        "refused_more": "Pruebe con otras palabras, o con el nombre de una planta, un padecimiento o un lugar.",
+        "refused_more": "Pruebe con otras palabras, o con el nombre exacto de lo que busca.",
         "urgent": "Lea esto primero",
         "stopped": "Respuesta detenida: el texto está incompleto.",
         "failed": "La respuesta se interrumpió.",
