@@ -71,7 +71,7 @@ def test_a_filter_takes_the_documents_whose_fields_all_match(
 
 
 def test_a_field_that_no_pack_names_is_refused_with_those_that_there_are(view: View) -> None:
-    with pytest.raises(UsageError, match="no field 'colour' .*type, family, regions"):
+    with pytest.raises(UsageError, match=r"no field 'colour' .*type, family, regions"):
         view.mask({"colour": "x"})
 
 
