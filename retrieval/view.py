@@ -18,9 +18,11 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.errors import IndexDamaged, IndexMissing
+from retrieval.blob import Blob
+from retrieval.errors import IndexDamaged, IndexMissing, UsageError
 from retrieval.files import read_json, write_atomically
 from retrieval.lexical import Analyzer, Postings, TermCounts, Vocabulary, idf, score_terms
+from retrieval.moments import Moments
 from retrieval.passages import Passage
 from retrieval.spelling import Speller
 from retrieval.text import fold_accents
@@ -45,39 +47,6 @@ class DocumentInfo:
     fields: dict[str, str | list[str]]
     sections: tuple[tuple[str, tuple[str, ...]], ...]  # (id, heading path) in reading order
     warnings: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Moments:
-    """Sums over the vectors of a view, from which the mean and variance of any query's scores follow exactly."""
-
-    count: int
-    total: NDArray[np.float64]  # (dimension,)
-    outer: NDArray[np.float64]  # (dimension, dimension): sum of v v'
-
-    def mean_and_deviation(self, query: NDArray[np.float32]) -> tuple[float, float]:
-        """Mean q.mu and standard deviation sqrt(q'Cq) of the dot products with all vectors."""
-        if not self.count:
-            return 0.0, 1.0
-        vector = query.astype(np.float64)
-        mean = float(self.total @ vector) / self.count
-        variance = float(vector @ self.outer @ vector) / self.count - mean * mean
-        return mean, max(variance, 1e-12) ** 0.5
-
-
-class Blob:
-    """Many byte strings in one memory-mapped file, with their offsets."""
-
-    def __init__(self, folder: Path, name: str) -> None:
-        self.offsets: NDArray[np.int64] = np.load(folder / f"{name}.npy")
-        path = folder / f"{name}.bin"
-        self.data: NDArray[np.uint8] = np.memmap(path, np.uint8, "r") if path.stat().st_size else np.zeros(0, np.uint8)
-
-    def __len__(self) -> int:
-        return len(self.offsets) - 1
-
-    def __getitem__(self, index: int) -> bytes:
-        return self.data[self.offsets[index] : self.offsets[index + 1]].tobytes()
 
 
 class View:
@@ -301,9 +270,16 @@ class View:
         return scores
 
     def mask(self, where: dict[str, str]) -> NDArray[np.bool_]:
-        """Which passages belong to documents whose fields match all of `where` (accents and case ignored)."""
+        """Which passages belong to documents whose fields match all of `where` (accents and case ignored).
+
+        Raises `UsageError` for a field that documents cannot be filtered by.
+        """
         wanted = np.ones(len(self.documents), bool)
         for name, value in where.items():
+            if name not in self._filters:
+                raise UsageError(
+                    f"There is no field {name!r} to filter by.", f"Choose one of {', '.join(self._filters)}."
+                )
             matches = np.zeros(len(self.documents), bool)
             matches[self._filters.get(name, {}).get(fold_value(value), [])] = True
             wanted &= matches

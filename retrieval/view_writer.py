@@ -14,19 +14,19 @@ import shutil
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from retrieval.blob import Blob, BlobWriter
 from retrieval.documents import Document
 from retrieval.files import read_json, sync_folder, write_atomically, write_json
 from retrieval.lexical import Analyzer, TermCounts, Vocabulary, build_postings
+from retrieval.moments import Moments, sum_moments
 from retrieval.passages import Passage
 from retrieval.vectors import VectorPool, text_key
-from retrieval.view import FORMAT, Blob, Moments, View, fold_value
-
-MOMENT_BLOCK = 8192  # vectors multiplied at once: 24 MB of float64
+from retrieval.view import FORMAT, View, fold_value
 
 
 class ViewWriter:
@@ -46,8 +46,8 @@ class ViewWriter:
         }
         self._paths: list[str] = []
         self._before: View | None = None
-        self._texts = _BlobWriter(self.folder, "texts")
-        self._documents = _BlobWriter(self.folder, "documents")
+        self._texts = BlobWriter(self.folder, "texts")
+        self._documents = BlobWriter(self.folder, "documents")
 
     def keep(self, view: View, documents: NDArray[np.int64]) -> None:
         """Take over documents of an older view with their passages, term counts and all; call first, once."""
@@ -128,7 +128,7 @@ class ViewWriter:
         vector_rows = np.full(len(columns["ids"]), -1, np.int32) if pool is None else pool.rows_of(columns["keys"])
         if ready is not None:
             vector_rows = np.where(np.isin(columns["ids"], ready), vector_rows, -1).astype(np.int32)
-        write_vector_files(self.folder, vector_rows, _moments(vector_rows[vector_rows >= 0], pool, self._before))
+        write_vector_files(self.folder, vector_rows, _moments_after(vector_rows, pool, self._before))
         meta = {**self._meta, "format": FORMAT, "passages": len(columns["ids"]), "documents": len(self._documents)}
         write_meta(self.folder, meta, vector_rows, pool)
         return self.folder
@@ -166,7 +166,7 @@ def with_vectors(index: Path, view: View, pool: VectorPool) -> Path:
         if path.name not in ("view.json", "vector_rows.npy", "moments.npz"):
             _link(path, folder / path.name)
     vector_rows = pool.rows_of(np.asarray(view.keys))
-    write_vector_files(folder, vector_rows, _moments(vector_rows[vector_rows >= 0], pool, view))
+    write_vector_files(folder, vector_rows, _moments_after(vector_rows, pool, view))
     write_meta(folder, view.meta, vector_rows, pool)
     return folder
 
@@ -190,27 +190,13 @@ def write_vector_files(folder: Path, vector_rows: NDArray[np.int32], moments: Mo
         np.savez(file, count=moments.count, total=moments.total, outer=moments.outer)
 
 
-def _moments(rows: NDArray[np.int32], pool: VectorPool | None, before: View | None) -> Moments:
-    """Sums over the vectors, each as often as passages share it; from the view before where little changed."""
-    if pool is None or not len(rows):
-        size = pool.dimension if pool else 0
-        return Moments(0, np.zeros(size), np.zeros((size, size)))
-    times = np.bincount(rows, minlength=len(pool))
-    total, outer = np.zeros(pool.dimension), np.zeros((pool.dimension, pool.dimension))
-    if before is not None and before.meta["pool"]["file"] == pool.path.name:
-        old = np.asarray(before.vector_rows)
-        changes = times - np.bincount(old[old >= 0], minlength=len(pool))
-        if np.count_nonzero(changes) * 2 < len(rows):
-            times, total, outer = changes, before.moments.total.copy(), before.moments.outer.copy()
-    touched = np.flatnonzero(times)
-    vectors = pool.vectors()
-    for start in range(0, len(touched), MOMENT_BLOCK):
-        block = touched[start : start + MOMENT_BLOCK]
-        values = np.asarray(vectors[block], np.float64)
-        weighted = values * times[block][:, None]
-        total += weighted.sum(0)
-        outer += weighted.T @ values
-    return Moments(len(rows), total, outer)
+def _moments_after(vector_rows: NDArray[np.int32], pool: VectorPool | None, before: View | None) -> Moments:
+    """The sums of a view, from those of the view before it where both use one pool."""
+    rows = vector_rows[vector_rows >= 0]
+    if pool is None or before is None or before.meta["pool"]["file"] != pool.path.name:
+        return sum_moments(rows, pool)
+    old = np.asarray(before.vector_rows)
+    return sum_moments(rows, pool, before.moments, old[old >= 0])
 
 
 def _renumbered(numbers: list[int], new_number: NDArray[np.int32]) -> list[int]:
@@ -256,37 +242,6 @@ def _link(source: Path, target: Path) -> None:
         os.link(source, target)
     except OSError:
         shutil.copyfile(source, target)
-
-
-class _BlobWriter:
-    def __init__(self, folder: Path, name: str) -> None:
-        self._file: BinaryIO = (folder / f"{name}.bin").open("wb")
-        self._offsets_path = folder / f"{name}.npy"
-        self._lengths: list[Any] = []
-        self._count = 0
-
-    def __len__(self) -> int:
-        return self._count
-
-    def add(self, content: bytes) -> None:
-        self._file.write(content)
-        self._lengths.append([len(content)])
-        self._count += 1
-
-    def copy(self, blob: Blob, rows: NDArray[np.int64]) -> None:
-        """Copy entries in runs of neighbours."""
-        for run in np.split(rows, np.flatnonzero(np.diff(rows) != 1) + 1):
-            if len(run):
-                self._file.write(blob.data[blob.offsets[run[0]] : blob.offsets[run[-1] + 1]].tobytes())
-        self._lengths.append(np.diff(blob.offsets)[rows])
-        self._count += len(rows)
-
-    def close(self) -> None:
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._file.close()
-        lengths = np.concatenate([np.zeros(0, np.int64), *self._lengths])
-        np.save(self._offsets_path, np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64))
 
 
 def remove_old_views(index: Path, keep: set[str]) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from retrieval.domain import load_domain
-from retrieval.errors import IndexDamaged, IndexMissing
+from retrieval.errors import IndexDamaged, IndexMissing, UsageError
 from retrieval.files import read_json, write_json
 from retrieval.index import Index
 from retrieval.retrievers import ExactRetriever
@@ -62,13 +62,17 @@ def test_rows_are_found_by_passage_id(view: View) -> None:
         ({"regions": "Oaxaca", "family": "Amaranthaceae"}, [True, False]),
         ({"type": "plantas"}, [True, True]),
         ({"family": "Lamiaceae"}, [False, False]),
-        ({"no such field": "x"}, [False, False]),
     ],
 )
 def test_a_filter_takes_the_documents_whose_fields_all_match(
     view: View, where: dict[str, str], rows: list[bool]
 ) -> None:
     assert view.mask(where).tolist() == rows
+
+
+def test_a_field_that_no_pack_names_is_refused_with_those_that_there_are(view: View) -> None:
+    with pytest.raises(UsageError, match=r"no field 'colour' .*type, family, regions"):
+        view.mask({"colour": "x"})
 
 
 def test_the_values_that_can_be_filtered_by_are_listed(view: View) -> None:
