@@ -91,11 +91,12 @@ def _whole(workspace: Workspace, files: int, whole: Finished, small: Finished) -
         {"seconds": whole.seconds, "passages": len(views[0]), "peak_mb": whole.peak_mb},
     )
     memory, grown = whole.peak_mb - small.peak_mb, data[0] - data[1]
+    fold, data_fold = whole.peak_mb / small.peak_mb, data[0] / data[1]
     yield Row(
-        f"from {len(views[1].documents):,} to {files:,} files: growth of peak memory against growth of vectors and texts",
-        f"{memory:+.0f} MB against {grown:+.0f} MB ({whole.peak_mb / small.peak_mb:.1f}-fold against {data[0] / data[1]:.1f}-fold)",
-        "memory grows by less",
-        memory < grown,
+        f"growth of peak memory from {len(views[1].documents):,} to {files:,} files, and of vectors and texts",
+        f"{fold:.1f}-fold and {data_fold:.1f}-fold ({memory:+.0f} MB and {grown:+.0f} MB)",
+        "memory grows by less, in proportion",
+        fold < data_fold,
         {"memory_mb": memory, "data_mb": grown, "slice_peak_mb": small.peak_mb, "slice_seconds": small.seconds},
     )
 
