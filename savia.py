@@ -22,7 +22,7 @@ app.add_typer(assistant_app)
 
 
 def main() -> None:
-    """Entry point. Exit codes: 0 done, 1 failed, 2 wrong usage, 3 a gate refused, 130 interrupted."""
+    """Entry point. Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
     try:
         app()
     except SaviaError as error:

@@ -12,8 +12,7 @@ SaviaError                    exit code 1
 │   └── IndexDamaged
 ├── EmbedderUnavailable       no vectors: the caller goes on with BM25 alone, and says so
 ├── StorageError              the disk is full or not writable
-├── BackendError              the model or server that writes the answer
-└── GateRefused               exit code 3: a check said no
+└── BackendError              the model or server that writes the answer
 
 The message is one sentence with what is wrong and the value; `mend` is the command that mends it.
 """
@@ -87,10 +86,6 @@ class StorageError(SaviaError):
 
 class BackendError(SaviaError):
     pass
-
-
-class GateRefused(SaviaError):
-    exit_code = 3
 
 
 _STORAGE_REASONS = {

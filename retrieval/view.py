@@ -285,10 +285,6 @@ class View:
             wanted &= matches
         return wanted[self.document_rows]
 
-    def filter_values(self) -> dict[str, list[str]]:
-        """The values that each field can be filtered by."""
-        return {name: sorted(values) for name, values in self._filters.items()}
-
 
 def fold_value(value: str) -> str:
     return fold_accents(value.strip().lower())

@@ -10,7 +10,6 @@ import pytest
 import retrieval.errors
 from retrieval.errors import (
     DomainInvalid,
-    GateRefused,
     SaviaError,
     SettingsError,
     StorageError,
@@ -28,7 +27,7 @@ def test_the_tree_at_the_top_of_the_module_names_every_error() -> None:
 
 def test_exit_codes_are_those_of_the_command_line() -> None:
     assert (SaviaError.exit_code, StorageError.exit_code) == (1, 1)
-    assert (UsageError.exit_code, SettingsError.exit_code, GateRefused.exit_code) == (2, 2, 3)
+    assert (UsageError.exit_code, SettingsError.exit_code) == (2, 2)
 
 
 def test_an_error_reads_as_what_is_wrong_and_what_mends_it() -> None:

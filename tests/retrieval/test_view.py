@@ -75,14 +75,6 @@ def test_a_field_that_no_pack_names_is_refused_with_those_that_there_are(view: V
         view.mask({"colour": "x"})
 
 
-def test_the_values_that_can_be_filtered_by_are_listed(view: View) -> None:
-    assert view.filter_values() == {
-        "type": ["plantas"],
-        "family": ["amaranthaceae", "rutaceae"],
-        "regions": ["michoacan", "oaxaca"],
-    }
-
-
 def test_words_score_the_passages_that_hold_them(view: View) -> None:
     gases, usos, nothing = (view.lexical_scores(text).tolist() for text in ("los gases", "usos", "bicicleta"))
     assert gases[0] > 0 == gases[1] and usos[0] > 0 < usos[1] and nothing == [0, 0]
