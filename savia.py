@@ -1,13 +1,11 @@
-"""The command line: mounts the commands of the three packages and turns Savia's errors into a sentence and an exit code."""
-
-import sys
+"""The command line: mounts the commands of the three packages."""
 
 import typer
 
 from assistant.cli import app as assistant_app
 from retrieval.cli import app as retrieval_app
-from retrieval.console import errors, escape, normalize
-from retrieval.errors import SaviaError
+from retrieval.console import normalize, run_app
+from training.cli import app as training_app
 
 app = typer.Typer(
     name="savia",
@@ -19,23 +17,12 @@ app = typer.Typer(
 )
 app.add_typer(retrieval_app)
 app.add_typer(assistant_app)
+app.add_typer(training_app)
 
 
 def main() -> None:
-    """Entry point. Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
-    try:
-        app()
-    except SaviaError as error:
-        errors().print(f"[red]Error:[/red] {escape(error.message)}", soft_wrap=True)
-        if error.mend:
-            errors().print(escape(error.mend.strip()), soft_wrap=True)
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        errors().print("Interrupted. Nothing is lost; run the same command again to go on.")
-        sys.exit(130)
-    except BrokenPipeError:
-        sys.stderr.close()  # the reader of our output has gone (`savia search ... | head`)
-        sys.exit(0)
+    """Entry point. Exit codes: 0 done, 1 failed, 2 wrong usage, 3 a gate refused, 130 interrupted."""
+    run_app(app)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """What all commands share: results go to stdout, progress and notices to stderr, options are spelled with - or _ alike."""
 
 import json
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from typing import Annotated, Any
@@ -10,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from retrieval.errors import UsageError
+from retrieval.errors import SaviaError, UsageError
 
 DomainOption = Annotated[
     str | None,
@@ -119,3 +120,27 @@ def progress_bar() -> Iterator[Any]:
             progress.update(tasks[stage], completed=done, total=total)
 
         yield report
+
+
+def run_app(app: typer.Typer) -> None:
+    """Run a command line to its end. Exit codes: 0 done, 1 failed, 2 wrong usage, 3 a gate refused, 130 interrupted."""
+    try:
+        app()
+    except SaviaError as error:
+        errors().print(f"[red]Error:[/red] {escape(error.message)}", soft_wrap=True)
+        if error.mend:
+            errors().print(escape(error.mend.strip()), soft_wrap=True)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        errors().print("Interrupted. Nothing is lost; run the same command again to go on.")
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of our output has gone (`savia search ... | head`)
+        sys.exit(0)
+
+
+def run_command(command: Callable[..., None]) -> None:
+    """Run one command as a module of its own: `python -m training.train --config ...`."""
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app.command(context_settings={"token_normalize_func": normalize, "help_option_names": ["-h", "--help"]})(command)
+    run_app(app)

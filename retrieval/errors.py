@@ -12,7 +12,11 @@ SaviaError                    exit code 1
 │   └── IndexDamaged
 ├── EmbedderUnavailable       no vectors: the caller goes on with BM25 alone, and says so
 ├── StorageError              the disk is full or not writable
-└── BackendError              the model or server that writes the answer
+├── BackendError              the model or server that writes the answer
+├── DataError                 training rows or their files; may carry a fault per row
+├── RecipeInvalid             a training recipe; carries every fault at once
+├── TrainingError             a training run, a merge or a model's evaluation
+└── GateRefused               exit code 3: a check that guards a result said no
 
 The message is one sentence with what is wrong and the value; `mend` is the command that mends it.
 """
@@ -86,6 +90,26 @@ class StorageError(SaviaError):
 
 class BackendError(SaviaError):
     pass
+
+
+class DataError(SaviaError):
+    pass
+
+
+class RecipeInvalid(SaviaError):
+    """A recipe that breaks the schema; `faults` holds one sentence per fault."""
+
+    def __init__(self, message: str, faults: list[str], mend: str = "") -> None:
+        super().__init__("\n  - ".join([message, *faults]), f"\n{mend}" if mend else "")
+        self.faults = faults
+
+
+class TrainingError(SaviaError):
+    pass
+
+
+class GateRefused(SaviaError):
+    exit_code = 3
 
 
 _STORAGE_REASONS = {

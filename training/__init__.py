@@ -1,1 +1,1 @@
-"""Top floor: from documents to examples, data set, adapter and merged model. Nothing has landed here yet."""
+"""Top floor: from documents to examples, data set, adapter, merged model and scores."""
