@@ -8,7 +8,7 @@ before scoring (term counts minus the sentence's, the passage embedded again wit
 identity. Test judgements are never looked at.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -17,13 +17,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.confidence import TOP, Confidence, signs
-from retrieval.domain import Domain, GoldQuestion
+from retrieval.domain import Domain, GoldQuestion, SectionRule
 from retrieval.embedders import Embedder
 from retrieval.evaluate import Query, gold_queries
 from retrieval.files import read_json, write_json
+from retrieval.fit_prior import FittedPrior, fit_prior
 from retrieval.followups import Names, Rewriter
 from retrieval.lexical import K1, B, idf
-from retrieval.retrievers import SUBJECT_BONUS, Fusion, HybridRetriever, fuse, subject_mask, zscore
+from retrieval.prior import Prior
+from retrieval.retrievers import Fusion, HybridRetriever, fuse, zscore
 from retrieval.sentences import sentence_spans
 from retrieval.view import Scores, View
 
@@ -46,6 +48,8 @@ class Calibration:
     curve: dict[str, float] | None = None  # weight -> nDCG@10
     embedder: str = ""
     threshold: dict[str, Any] | None = None  # the abstention model (retrieval/confidence.py)
+    prior: dict[str, Any] | None = None  # what a question says about where to look (retrieval/prior.py)
+    asking: str = ""  # the model of what questions ask for (retrieval/asking.py)
 
 
 def read_calibration(index: Path, embedder_fingerprint: str) -> Calibration:
@@ -54,14 +58,29 @@ def read_calibration(index: Path, embedder_fingerprint: str) -> Calibration:
         stored = Calibration(**read_json(index / "calibration.json"))
     except (OSError, ValueError, TypeError):
         return Calibration()
-    return stored if stored.embedder == embedder_fingerprint else Calibration(threshold=stored.threshold)
+    if stored.embedder == embedder_fingerprint:
+        return stored
+    return Calibration(threshold=stored.threshold, prior=stored.prior, asking=stored.asking)
 
 
 def write_calibration(index: Path, calibration: Calibration) -> None:
     write_json(index / "calibration.json", asdict(calibration))
 
 
-def calibrate_gold(view: View, embedder: Embedder, queries: Sequence[Query], names: Names | None = None) -> Calibration:
+PriorOf = Callable[[Query], Prior | None]
+"""The prior that a question meets; during calibration one that was made without the questions on its document."""
+
+
+def as_shown(calibration: Calibration) -> dict[str, Any]:
+    """What a person can read of it: everything but the weights of the role model."""
+    shown = asdict(calibration)
+    shown["asking"] = bool(calibration.asking)
+    return shown
+
+
+def calibrate_gold(
+    view: View, embedder: Embedder, queries: Sequence[Query], prior_of: PriorOf = lambda query: None
+) -> Calibration:
     """The weight with the best nDCG@10 on labelled questions, by section."""
     units, unit_of = _units(view)
     gains = []
@@ -70,7 +89,8 @@ def calibrate_gold(view: View, embedder: Embedder, queries: Sequence[Query], nam
         if wanted:
             lexical = zscore(view.lexical_scores(query.text))
             dense = _dense(view, embedder.embed_query(query.text))
-            bonus = SUBJECT_BONUS * subject_mask(view, names, query.text).astype(np.float32)
+            prior = prior_of(query)
+            bonus = prior.scores(query.text, prior.named(query.text)) if prior else np.float32(0)
             gains.append(_gains(lexical + bonus, dense + bonus, unit_of, len(units), wanted))
     return _choose(gains, "gold", embedder)
 
@@ -193,7 +213,7 @@ def _named(curve: NDArray[np.float64]) -> dict[str, float]:
 
 
 def calibrate(domain: Domain, view: View, embedder: Embedder) -> Calibration:
-    """Weight and abstention from the pack's calibration questions; what they are too few for comes from the text alone."""
+    """Weights and abstention from the pack's calibration questions; what they are too few for comes from the text alone."""
     gold = [question for question in domain.questions() if question.split == "calibration"]
     config = domain.config
     rewriter = Rewriter(view, config.name_fields, config.sections, config.fields)
@@ -203,17 +223,36 @@ def calibrate(domain: Domain, view: View, embedder: Embedder) -> Calibration:
         return rewriter.rewrite(question.question, question.history)
 
     answerable = gold_queries(gold, rewrite)
-    if len(answerable) >= LEAST_LABELS:
-        found = calibrate_gold(view, embedder, answerable, names)
-    else:
-        found = calibrate_unlabelled(view, embedder)
-    unanswerable = len(gold) - len(answerable)
-    if len(answerable) < LEAST_LABELS or unanswerable < LEAST_LABELS // 2:
+    if len(answerable) < LEAST_LABELS:
+        return calibrate_unlabelled(view, embedder)
+    fitted = fit_prior(view, embedder, answerable, names, config.sections)
+    priors = _Priors(view, names, config.sections, fitted)
+    found = calibrate_gold(view, embedder, answerable, lambda query: priors.of(query.id))
+    if fitted:
+        found = replace(found, prior=asdict(fitted.weights), asking=fitted.asking.as_text())
+    if len(gold) - len(answerable) < LEAST_LABELS // 2:
         return found
-    retriever = HybridRetriever(view, embedder, Fusion(found.weight), names=names)
     rows = []
     for question in gold:
+        retriever = HybridRetriever(view, embedder, Fusion(found.weight), prior=priors.of(question.id))
         text = rewrite(question)
         rows.append(signs(view, text, retriever.search(text, TOP), rewriter))
     confidence = Confidence.fit(rows, [question.answerable for question in gold])
     return replace(found, threshold=asdict(confidence))
+
+
+class _Priors:
+    """A prior for each fold, made once; the last one, which saw all questions, is for those that no fold left out."""
+
+    def __init__(
+        self, view: View, names: Names | None, rules: Mapping[str, SectionRule], fitted: FittedPrior | None
+    ) -> None:
+        self._folds = fitted.folds if fitted else {}
+        if fitted:
+            models = (*fitted.asking_of, fitted.asking)
+            self._priors: list[Prior | None] = [Prior(view, names, rules, fitted.weights, asking) for asking in models]
+        else:
+            self._priors = [Prior(view, names) if names else None]
+
+    def of(self, question_id: str) -> Prior | None:
+        return self._priors[self._folds.get(question_id, -1)]

@@ -1,11 +1,12 @@
 """What the commands on a domain's index do: sync, verify, rebuild, calibrate, stats. Their options: retrieval/cli.py."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import asdict
 
 import typer
 
-from retrieval.calibrate import calibrate, read_calibration, write_calibration
+from retrieval.calibrate import Calibration, as_shown, calibrate, read_calibration, write_calibration
 from retrieval.console import (
     errors,
     escape,
@@ -97,7 +98,7 @@ def stats(domain: str | None, as_json: bool) -> None:
         record = json.loads(view.documents[number])
         types[record["type"] or "."] = types.get(record["type"] or ".", 0) + 1
         sections += len(record["sections"])
-    calibration = asdict(read_calibration(index.folder, fingerprint))
+    calibration = read_calibration(index.folder, fingerprint)
     found = {
         "domain": index.domain.name,
         "state": view.state,
@@ -110,16 +111,14 @@ def stats(domain: str | None, as_json: bool) -> None:
         "embedder": fingerprint or None,
         "passage_tokens": view.meta["cap"],
         "bytes": sum(path.stat().st_size for path in index.folder.rglob("*") if path.is_file()),
-        "calibration": calibration,
+        "calibration": as_shown(calibration),
     }
     if as_json:
         print_json(found)
         return
     for name, value in found.items():
         if name == "calibration":
-            value = (
-                f"dense weight {calibration['weight']} ({calibration['source']}, {calibration['questions']} questions)"
-            )
+            value = "; ".join(_calibration_lines(calibration))
         output().print(f"{name.replace('_', ' '):18} {escape(str(value))}", soft_wrap=True)
 
 
@@ -139,10 +138,19 @@ def _print_report(report: SyncReport, as_json: bool) -> None:
 def _print_calibration(index: Index, fingerprint: str, as_json: bool) -> None:
     found = read_calibration(index.folder, fingerprint)
     if as_json:
-        print_json(asdict(found))
+        print_json(as_shown(found))
         return
-    output().print(f"Dense weight {found.weight} ({found.source}, {found.questions} questions)")
+    for line in _calibration_lines(found):
+        output().print(line, soft_wrap=True)
     for weight, value in (found.curve or {}).items():
         output().print(f"  {float(weight):.2f}  {value:.4f}  {'#' * round(value * 60)}")
+
+
+def _calibration_lines(found: Calibration) -> Iterator[str]:
+    yield f"dense weight {found.weight} ({found.source}, {found.questions} questions)"
+    if found.prior:
+        yield f"a named document counts {found.prior['subject']}, a kind of section asked for {found.prior['asks']}"
+        standing = sorted(found.prior["roles"].items(), key=lambda item: -item[1])
+        yield "kinds of sections: " + ", ".join(f"{role} {value:+.2f}" for role, value in standing)
     if found.threshold:
-        output().print(f"Answers are given from a confidence of {found.threshold['threshold']:.2f}")
+        yield f"answers are given from a confidence of {found.threshold['threshold']:.2f}"

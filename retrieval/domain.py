@@ -33,6 +33,7 @@ Role = Literal[
     "culture",
     "place",
 ]
+ROLES: tuple[Role, ...] = Role.__args__  # type: ignore[attr-defined]
 Split = Literal["calibration", "test"]
 Kind = Literal["direct", "other_words", "misspelled", "follow_up", "several", "near_miss", "off_topic"]
 Text = Annotated[str, Field(min_length=1)]

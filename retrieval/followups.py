@@ -76,8 +76,12 @@ class Names:
     def words(self, text: str) -> str:
         """The words of `text` that name something, as they were written."""
         named = {term for name, _ in self.find(text) for term in name.split()}
-        words = re.findall(r"\w+", text)
-        return " ".join(word for word in words if named & set(self._view.plain_terms(word)))
+        return " ".join(word for word in self.split(text) if named & set(self._view.plain_terms(word)))
+
+    @staticmethod
+    def split(text: str) -> list[str]:
+        """The words of `text` as `words` sees them."""
+        return re.findall(r"\w+", text)
 
 
 class Rewriter:

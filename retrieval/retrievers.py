@@ -13,13 +13,12 @@ from numpy.typing import NDArray
 
 from retrieval.embedders import Embedder
 from retrieval.errors import UsageError
-from retrieval.followups import Names
 from retrieval.passages import Passage
+from retrieval.prior import Prior
 from retrieval.store import PassageStore
 from retrieval.view import DocumentInfo, Scores, View
 
 CANDIDATES = 200  # of each list, before fusion over Chroma; its HNSW is set to return them at full recall
-SUBJECT_BONUS = 3.0  # in deviations of the fused score; chosen on herbolaria's calibration half: recall@5 0.66 -> 0.75
 RRF_K = 60  # Cormack, Clarke & Büttcher 2009
 NAMES = ("bm25", "dense", "exact", "hybrid")
 
@@ -112,8 +111,8 @@ class HybridRetriever:
     """BM25 and vectors by a weighted sum of z-scores over complete score vectors; BM25 alone where there are no vectors.
 
     Reciprocal ranks throw margins away: on Spanish text they lose 17 to 24 points of MRR@10 against BM25 alone. The mean and
-    deviation of the dense scores come exactly from the view's moments, so Chroma's candidates suffice. Where the pack says
-    that its documents are about named things (`names`), passages of a document that the question names get a bonus.
+    deviation of the dense scores come exactly from the view's moments, so Chroma's candidates suffice. A `prior` adds what the
+    question itself says about where to look: the document it names, the kind of section it asks for.
     """
 
     name = "hybrid"
@@ -124,22 +123,27 @@ class HybridRetriever:
         embedder: Embedder | None,
         fusion: Fusion,
         dense: DenseRetriever | None = None,
-        names: Names | None = None,
+        prior: Prior | None = None,
     ) -> None:
         self.view = view
         self.embedder = embedder
         self.fusion = fusion
         self.dense = dense
-        self.names = names
+        self.prior = prior
 
     def search(self, query: str, limit: int, where: dict[str, str] | None = None) -> list[Hit]:
         lexical = self.view.lexical_scores(query)
-        named = subject_mask(self.view, self.names, query)
+        named = self.prior.named(query) if self.prior else np.zeros(len(self.view), bool)
         vector = self.embedder.embed_query(query) if self.embedder else None
         rows = self._candidates(lexical, named, vector, limit, _mask(self.view, where))
         dense = self._dense_scores(vector, rows)
-        fused = self._fuse(lexical, rows, dense, vector) + SUBJECT_BONUS * named[rows].astype(np.float32)
-        best = top_rows(fused, limit, fused > zscore(lexical).min() if vector is None else None)
+        fused = self._fuse(lexical, rows, dense, vector)
+        found = (
+            fused > zscore(lexical).min() if vector is None else None
+        )  # without vectors, a passage must share a word
+        if self.prior:
+            fused = fused + self.prior.scores(query, named)[rows]
+        best = top_rows(fused, limit, found)
         parts = {"bm25": lexical[rows[best]]}
         if vector is not None:
             parts["dense"] = np.nan_to_num(dense[best])
@@ -187,7 +191,7 @@ def build_retriever(
     fusion: Fusion,
     open_store: Callable[[], PassageStore] | None = None,
     engine: Engine = "exact",
-    names: Names | None = None,
+    prior: Prior | None = None,
 ) -> Retriever:
     """The retriever called `name`; without an embedder or vectors, hybrid is BM25 alone.
 
@@ -200,7 +204,7 @@ def build_retriever(
         return Bm25Retriever(view)
     if embedder is None or view.state == "lexical":
         if name == "hybrid":
-            return HybridRetriever(view, None, fusion, None, names)
+            return HybridRetriever(view, None, fusion, None, prior)
         raise UsageError(
             f"The retriever {name!r} needs vectors, and this index has none.", "Run savia index sync with an embedder."
         )
@@ -208,16 +212,8 @@ def build_retriever(
     if open_store is not None and (name == "dense" or engine == "dense"):
         dense = DenseRetriever(view, embedder, open_store())
     if name == "hybrid":
-        return HybridRetriever(view, embedder, fusion, dense, names)
+        return HybridRetriever(view, embedder, fusion, dense, prior)
     return dense if name == "dense" and dense is not None else ExactRetriever(view, embedder)
-
-
-def subject_mask(view: View, names: Names | None, question: str) -> NDArray[np.bool_]:
-    """Which passages belong to documents that the question names."""
-    subjects = {number for _, documents in names.find(question) for number in documents} if names else set()
-    if not subjects:
-        return np.zeros(len(view), bool)
-    return np.isin(view.document_rows, list(subjects))
 
 
 def top_rows(scores: Scores, limit: int, mask: NDArray[np.bool_] | None) -> NDArray[np.int64]:

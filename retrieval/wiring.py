@@ -6,13 +6,15 @@ retriever = index_retriever("hybrid", Index(domain, settings), view, embedder)
 
 from collections.abc import Callable
 
-from retrieval.calibrate import read_calibration
+from retrieval.asking import Asking
+from retrieval.calibrate import Calibration, read_calibration
 from retrieval.domain import Domain, load_domain
 from retrieval.embedders import Embedder, load_embedder
 from retrieval.errors import EmbedderUnavailable, IndexDamaged, UsageError
 from retrieval.followups import Names, Rewriter
 from retrieval.index import Index
 from retrieval.lock import is_being_written
+from retrieval.prior import Prior, PriorWeights
 from retrieval.retrievers import Engine, Fusion, Method, Retriever, build_retriever
 from retrieval.settings import RetrievalSettings
 from retrieval.view import View
@@ -62,26 +64,39 @@ def index_retriever(
     engine: Engine = "exact",
     names: Names | None = None,
 ) -> Retriever:
-    """A retriever over an index with its stored fusion weight; `names` are the pack's, where its documents have any.
+    """A retriever over an index with what was calibrated for it; `names` are the pack's, made here where they are not at hand.
 
     Chroma serves `dense` (and hybrid where `engine` is dense) unless a sync is writing to it just now: the scan serves then.
     """
     embedder = usable_embedder(view, embedder)
-    fusion = Fusion(read_calibration(index.folder, embedder.fingerprint if embedder else "").weight, method)
+    calibration = read_calibration(index.folder, embedder.fingerprint if embedder else "")
+    fusion = Fusion(calibration.weight, method)
+    prior = domain_prior(index.domain, view, calibration, names) if name == "hybrid" else None
     scanning = "exact" if name == "dense" else name
     if embedder is None or not (name == "dense" or engine == "dense") or is_being_written(index.folder):
-        return build_retriever(scanning, view, embedder, fusion, names=names)
+        return build_retriever(scanning, view, embedder, fusion, prior=prior)
     try:
-        return build_retriever(name, view, embedder, fusion, lambda: index.store(view), engine, names)
+        return build_retriever(name, view, embedder, fusion, lambda: index.store(view), engine, prior)
     except IndexDamaged:
         # A question is worth more than the engine it is answered by; `index verify` names the damage.
-        return build_retriever(scanning, view, embedder, fusion, names=names)
+        return build_retriever(scanning, view, embedder, fusion, prior=prior)
 
 
 def domain_rewriter(domain: Domain, view: View) -> Rewriter:
     """Follow-up questions and names of a domain."""
     config = domain.config
     return Rewriter(view, config.name_fields, config.sections, config.fields)
+
+
+def domain_prior(domain: Domain, view: View, calibration: Calibration, names: Names | None = None) -> Prior | None:
+    """What questions say about where to look; None where the pack says neither what its subjects are called nor what its
+    sections are about."""
+    names = names or subject_names(domain, view)
+    asking = Asking.from_text(calibration.asking) if calibration.asking else None
+    if names is None and asking is None:
+        return None
+    weights = PriorWeights(**calibration.prior) if calibration.prior else PriorWeights()
+    return Prior(view, names, domain.config.sections, weights, asking)
 
 
 def subject_names(domain: Domain, view: View) -> Names | None:

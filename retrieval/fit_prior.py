@@ -1,0 +1,150 @@
+"""The prior's weights, learnt from a pack's calibration questions together with the weights of words and vectors.
+
+    fitted = fit_prior(view, embedder, queries, names, config.sections)      # None: too few questions, or no section roles
+    Prior(view, names, config.sections, fitted.weights, fitted.asking)
+
+A listwise softmax (Cao et al. 2007, "Learning to Rank: From Pairwise Approach to Listwise Approach") over five kinds of
+features of a section: its best passage's BM25 and cosine as z-scores, whether its document is named, its role's own standing,
+and how probable the question makes its role. The role model that a question is judged by never saw a question on its document.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+
+from retrieval.asking import Asking, Sample
+from retrieval.domain import ROLES, SectionRule
+from retrieval.embedders import Embedder
+from retrieval.evaluate import Query
+from retrieval.followups import Names
+from retrieval.prior import Prior, PriorWeights, passage_roles, without_names
+from retrieval.view import Scores, View
+
+LEAST_QUESTIONS = 60  # fewer cannot say how roles are asked for
+FOLDS = 5
+CANDIDATES = 60  # sections among which a question's right ones must win
+RIDGE = 1.0
+FIRST_WEIGHTS = (0.9, 0.1, 3.0)  # chooses the candidates: words, meaning, subject
+
+
+@dataclass(frozen=True)
+class FittedPrior:
+    """`asking` saw all questions; `asking_of[fold]` all but that fold's."""
+
+    weights: PriorWeights
+    asking: Asking
+    asking_of: tuple[Asking, ...]
+    folds: dict[str, int]  # question id -> the fold that left its document out
+
+
+def fit_prior(
+    view: View, embedder: Embedder, queries: Sequence[Query], names: Names | None, rules: Mapping[str, SectionRule]
+) -> FittedPrior | None:
+    """Cost: some hundred scans of the view's scores and six small softmax fits; about five seconds for 200 questions."""
+    sections = _Sections.of(view, rules)
+    asked = [(query, sections.wanted(query)) for query in queries]
+    asked = [(query, wanted) for query, wanted in asked if wanted]
+    if len(asked) < LEAST_QUESTIONS or not any(rule.role for rule in rules.values()):
+        return None
+    samples = {query.id: _sample(query, wanted, sections, names) for query, wanted in asked}
+    words = list(_alias_samples(rules))
+    folds = {query.id: _fold(min(query.relevant)) for query, _ in asked}
+    asking_of = tuple(
+        Asking.fit([*(sample for name, sample in samples.items() if sample and folds[name] != fold), *words])
+        for fold in range(FOLDS)
+    )
+    rows = []
+    for query, wanted in asked:
+        table = sections.features(view, embedder, query.text, names, asking_of[folds[query.id]])
+        chosen = np.union1d(np.argsort(-(table[:, :3] @ FIRST_WEIGHTS))[:CANDIDATES], wanted)
+        rows.append((table[chosen], np.isin(chosen, wanted)))
+    asking = Asking.fit([*(sample for sample in samples.values() if sample), *words])
+    return FittedPrior(_weights(_fit(rows)), asking, asking_of, folds)
+
+
+@dataclass(frozen=True)
+class _Sections:
+    """The sections of a view as numbers."""
+
+    numbers: dict[str, int]
+    of_passage: NDArray[np.int64]
+    roles: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, view: View, rules: Mapping[str, SectionRule]) -> "_Sections":
+        numbers: dict[str, int] = {}
+        of_passage = np.array([numbers.setdefault(view.section_of(row)[0], len(numbers)) for row in range(len(view))])
+        roles = np.full(len(numbers), len(ROLES))
+        roles[of_passage] = passage_roles(view, rules)
+        return cls(numbers, of_passage, roles)
+
+    def wanted(self, query: Query) -> list[int]:
+        return [self.numbers[name] for name in query.relevant if name in self.numbers]
+
+    def features(
+        self, view: View, embedder: Embedder, text: str, names: Names | None, asking: Asking
+    ) -> NDArray[np.float64]:
+        """(sections, 4 + roles): words, meaning, subject, log-probability of the role, then one column a role."""
+        vector = embedder.embed_query(text)
+        mean, deviation = view.moments.mean_and_deviation(vector)
+        lexical = view.lexical_scores(text)
+        lexical = (lexical - lexical.mean()) / (lexical.std() or 1.0)
+        dense = np.nan_to_num((view.dense_scores(vector) - mean) / deviation)
+        named = Prior(view, names).named(text).astype(np.float32)
+        asked = asking.log_probabilities(without_names(text, names))
+        columns = [self._best(scores) for scores in (lexical, dense, named)]
+        roles = np.eye(len(ROLES) + 1)[self.roles][:, : len(ROLES)]
+        return np.column_stack([*columns, np.append(asked, asked.mean())[self.roles], roles])
+
+    def _best(self, scores: Scores) -> NDArray[np.float64]:
+        best = np.full(len(self.numbers), -np.inf)
+        np.maximum.at(best, self.of_passage, scores)
+        return best
+
+
+def _sample(query: Query, wanted: Sequence[int], sections: _Sections, names: Names | None) -> Sample | None:
+    roles = frozenset(ROLES[sections.roles[number]] for number in wanted if sections.roles[number] < len(ROLES))
+    return Sample(without_names(query.text, names), roles) if roles else None
+
+
+def _alias_samples(rules: Mapping[str, SectionRule]) -> Iterable[Sample]:
+    for rule in rules.values():
+        if rule.role:
+            yield from (Sample(alias, frozenset({rule.role})) for alias in rule.aliases)
+
+
+def _fold(section_id: str) -> int:
+    """Questions on one document are in one fold, whatever else is in the file."""
+    return int(hashlib.sha256(section_id.partition("#")[0].encode()).hexdigest(), 16) % FOLDS
+
+
+def _fit(rows: Sequence[tuple[NDArray[np.float64], NDArray[np.bool_]]]) -> NDArray[np.float64]:
+    """Weights that make the right sections probable among their candidates; the first four are not negative."""
+    width = rows[0][0].shape[1]
+
+    def loss(weights: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        value, slope = RIDGE / 2 * float(weights @ weights), RIDGE * weights
+        for table, right in rows:
+            scores = table @ weights
+            scores -= scores.max()
+            total = np.exp(scores).sum()
+            value -= float(scores[right].mean()) - float(np.log(total))
+            slope = slope - table[right].mean(axis=0) + (np.exp(scores) / total) @ table
+        return value, slope
+
+    bounds = [(1e-3, None), (0.0, None), (0.0, None), (0.0, None)] + [(None, None)] * (width - 4)
+    start = np.array([1.0, 0.1, 3.0, 0.5, *np.zeros(width - 4)])
+    return np.asarray(minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds).x)
+
+
+def _weights(found: NDArray[np.float64]) -> PriorWeights:
+    """In deviations of the fused score, whose words and vectors weigh one together."""
+    scale = float(found[0] + found[1])
+    roles: dict[str, float] = {
+        role: round(float(value) / scale, 4) for role, value in zip(ROLES, found[4:], strict=True)
+    }
+    return PriorWeights(round(float(found[2]) / scale, 4), round(float(found[3]) / scale, 4), roles)
