@@ -112,14 +112,28 @@ def evaluate_retrieval(
     domain: DomainOption = None,
     beir: Annotated[Path | None, typer.Option(help="A BEIR folder instead of a domain.")] = None,
     retriever: Annotated[
-        list[str] | None, typer.Option(help=f"Repeatable: {RETRIEVERS}. Default: bm25 and hybrid.")
+        list[str] | None,
+        typer.Option(
+            help=f"Repeatable: {RETRIEVERS}; hybrid takes settings, as in hybrid:weight=0.3,prior=off. "
+            "Default: bm25 and hybrid."
+        ),
     ] = None,
     split: Annotated[str, typer.Option(help="Gold questions asked: test, calibration or all.")] = "test",
-    rows: Annotated[Path | None, typer.Option(help="Write one JSON line per query and retriever to this file.")] = None,
     fusion: FusionOption = "zscore",
+    metric: Annotated[str, typer.Option(help="What is compared and gated.")] = "ndcg@10",
+    baseline: Annotated[Path | None, typer.Option(help="An evaluation stored before, to compare with.")] = None,
+    gate: Annotated[bool, typer.Option("--gate", help="Exit 3 where a retriever lost significantly.")] = False,
+    report: Annotated[Path | None, typer.Option(help="Write one HTML page with plots to this file.")] = None,
+    output: Annotated[Path | None, typer.Option(help="Store the evaluation in this file: a baseline.")] = None,
+    rows: Annotated[Path | None, typer.Option(help="Write one JSON line per query and retriever to this file.")] = None,
+    run: Annotated[list[Path] | None, typer.Option(help="A TREC run file, measured beside the retrievers.")] = None,
+    qrels: Annotated[Path | None, typer.Option(help="TREC judgements used instead of the gold ones.")] = None,
+    write_trec: Annotated[Path | None, typer.Option(help="Write TREC run and qrels files to this folder.")] = None,
+    worst: Annotated[int, typer.Option(min=0, help="Worst questions shown.")] = 5,
     as_json: JsonOption = False,
 ) -> None:
     """Measure retrievers on a pack's gold questions (by section) or on a BEIR folder (by document)."""
-    from retrieval.commands_evaluate import evaluate_retrieval
+    from retrieval.commands_evaluate import EvaluateOptions, evaluate_retrieval
 
-    evaluate_retrieval(domain, beir, retriever, split, rows, fusion, as_json)
+    files = (baseline, gate, report, output, rows, run or (), qrels, write_trec)
+    evaluate_retrieval(EvaluateOptions(domain, beir, retriever or (), split, fusion, metric, *files, worst, as_json))

@@ -16,7 +16,8 @@ from retrieval.metrics import average, measure_all
 from retrieval.retrievers import Hit, Retriever
 
 DEPTH = 100  # passages asked for: ten documents or sections are in them even where each has many passages
-RANKED = 10  # units kept per query: the deepest cutoff of the metrics
+RANKED = 100  # units kept per query: the deepest cutoff of the metrics
+SHOWN = 10  # units of a row in reports and result files
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,7 @@ class Query:
     text: str
     relevant: Mapping[str, int]
     kind: str = ""
+    type: str = ""  # of the document that answers, where the corpus has types
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,8 @@ class Row:
     ranking: tuple[str, ...]
     metrics: dict[str, float]
     milliseconds: float
+    type: str = ""
+    relevant: tuple[str, ...] = ()
 
 
 def evaluate(
@@ -54,11 +58,24 @@ def evaluate(
         hits = retriever.search(query.text, DEPTH)
         elapsed = (time.perf_counter() - started) * 1000
         ranking = tuple(dict.fromkeys(unit(hit) for hit in hits))[:RANKED]
-        metrics = measure_all(ranking, query.relevant)
-        rows.append(Row(query.id, query.text, query.kind, ranking, metrics, elapsed))
+        rows.append(make_row(query, ranking, elapsed))
         if progress:
             progress(done + 1)
     return rows
+
+
+def make_row(query: Query, ranking: Sequence[str], milliseconds: float) -> Row:
+    """A ranking of distinct units with its metrics."""
+    return Row(
+        query.id,
+        query.text,
+        query.kind,
+        tuple(ranking[:RANKED]),
+        measure_all(ranking, query.relevant),
+        milliseconds,
+        query.type,
+        tuple(name for name, grade in query.relevant.items() if grade > 0),
+    )
 
 
 def gold_queries(
@@ -66,10 +83,25 @@ def gold_queries(
 ) -> list[Query]:
     """The answerable questions of a pack; `rewrite` turns a follow-up with its history into a question of its own."""
     return [
-        Query(gold.id, rewrite(gold) if rewrite else gold.question, dict.fromkeys(gold.relevant, 1), gold.kind)
+        Query(
+            gold.id,
+            rewrite(gold) if rewrite else gold.question,
+            dict.fromkeys(gold.relevant, 1),
+            gold.kind,
+            document_type(gold.relevant[0]),
+        )
         for gold in questions
         if gold.answerable
     ]
+
+
+def document_type(unit: str) -> str:
+    """The first folder of a document's or section's id, as `Document.type`.
+
+    >>> document_type("plantas/sabila#usos")
+    'plantas'
+    """
+    return unit.split("/", 1)[0] if "/" in unit.partition("#")[0] else ""
 
 
 def summarise(name: str, rows: Sequence[Row]) -> dict[str, Any]:
@@ -80,6 +112,24 @@ def summarise(name: str, rows: Sequence[Row]) -> dict[str, Any]:
         "queries": len(rows),
         "metrics": average([row.metrics for row in rows]),
         "latency_ms": {"p50": float(np.percentile(times, 50)), "p95": float(np.percentile(times, 95))},
+        "by_kind": _groups(rows, [row.kind for row in rows]),
+        "by_type": _groups(rows, [row.type for row in rows]),
+    }
+
+
+def worst_rows(rows: Sequence[Row], metric: str, limit: int) -> list[Row]:
+    """The questions answered worst, worst first; ties in the order asked."""
+    return sorted((row for row in rows if row.metrics[metric] < 1), key=lambda row: row.metrics[metric])[:limit]
+
+
+def _groups(rows: Sequence[Row], labels: Sequence[str]) -> dict[str, dict[str, Any]]:
+    groups: dict[str, list[Row]] = {}
+    for row, label in zip(rows, labels, strict=True):
+        if label:
+            groups.setdefault(label, []).append(row)
+    return {
+        label: {"queries": len(found), "metrics": average([row.metrics for row in found])}
+        for label, found in sorted(groups.items())
     }
 
 

@@ -57,13 +57,13 @@ def read_settings(**given: Any) -> RetrievalSettings:
 
 
 @contextmanager
-def settings_errors() -> Iterator[None]:
+def settings_errors(prefix: str = "SAVIA_") -> Iterator[None]:
     """Turn settings that pydantic refuses into a `SettingsError` that names their variables and values."""
     try:
         yield
     except ValidationError as error:
         faults = "; ".join(
-            f"SAVIA_{'_'.join(str(part) for part in fault['loc']).upper()}={fault.get('input')!r}: {fault['msg']}"
+            f"{prefix}{'_'.join(str(part) for part in fault['loc']).upper()}={fault.get('input')!r}: {fault['msg']}"
             for fault in error.errors()
         )
         raise SettingsError(

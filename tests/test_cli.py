@@ -61,6 +61,7 @@ def test_an_answer_as_json_has_exactly_the_documented_keys(run: Run) -> None:
     answer = json.loads(done.stdout)
     assert done.returncode == 0 and list(answer) == [
         "question", "answer", "abstained", "citations", "sources", "red_flags", "backend", "model", "disclaimer", "timings",
+        "adapter", "confidence",
     ]  # fmt: skip
     assert list(answer["citations"][0]) == ["n", "passage_id", "document", "section", "quote", "supported"]
     assert list(answer["sources"][0]) == ["passage_id", "document", "section", "text", "score"]
@@ -110,12 +111,39 @@ def test_the_evaluation_prints_one_entry_a_retriever(run: Run, tmp_path: Path) -
     done = run("evaluate", "retrieval", "--retriever", "bm25", "--retriever", "hybrid", "--rows", str(rows), "--json")
     report = json.loads(done.stdout)
     assert [entry["retriever"] for entry in report] == ["bm25", "hybrid"] and report[0]["queries"] == 4
-    assert set(report[0]) == {"retriever", "queries", "metrics", "latency_ms"} and set(report[0]["latency_ms"]) == {
-        "p50",
-        "p95",
-    }
-    assert set(report[0]["metrics"]) == {"ndcg@10", "mrr@10", "recall@1", "recall@5", "recall@10"}
+    assert set(report[0]) == {"retriever", "queries", "metrics", "latency_ms", "by_kind", "by_type"}
+    assert set(report[0]["latency_ms"]) == {"p50", "p95"}
+    assert {"ndcg@10", "mrr@10", "recall@1", "recall@5", "recall@10"} <= set(report[0]["metrics"])
     assert report[0]["metrics"]["recall@10"] == 1 and len(rows.read_text().splitlines()) == 8
+
+
+def test_an_evaluation_is_a_baseline_for_the_next_one(run: Run, tmp_path: Path) -> None:
+    base, page = tmp_path / "base.json", tmp_path / "report.html"
+    run("evaluate", "retrieval", "--retriever", "bm25", "--output", str(base), "--report", str(page))
+    done = run("evaluate", "retrieval", "--retriever", "bm25", "--baseline", str(base), "--gate")
+    assert "bm25: ndcg@10" in done.stdout and "+0.0000" in done.stdout
+    assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
+
+
+def test_the_gate_closes_with_exit_code_three_on_a_loss_that_is_no_chance(run: Run, tmp_path: Path) -> None:
+    names = [f"d{n}" for n in range(12)]
+    (tmp_path / "qrels").mkdir()
+    (tmp_path / "corpus.jsonl").write_text(
+        "".join(f'{{"_id": "{n}", "title": "", "text": "word {n}"}}\n' for n in names)
+    )
+    (tmp_path / "queries.jsonl").write_text("".join(f'{{"_id": "q{n}", "text": "{n}"}}\n' for n in names))
+    lines = "".join(f"q{n}\t{n}\t1\n" for n in names)
+    (tmp_path / "qrels" / "test.tsv").write_text("query-id\tcorpus-id\tscore\n" + lines)
+    for folder, found in (("good", lambda n: n), ("bad", lambda n: "x")):
+        (tmp_path / folder).mkdir()
+        text = "".join(f"q{n} Q0 {found(n)} 1 1 other\n" for n in names)
+        (tmp_path / folder / "other.run").write_text(text)
+    base = ["evaluate", "retrieval", "--beir", str(tmp_path)]
+    run(*base, "--run", str(tmp_path / "good" / "other.run"), "--output", str(tmp_path / "base.json"))
+    gated = ["--baseline", str(tmp_path / "base.json"), "--gate"]
+    assert run(*base, "--run", str(tmp_path / "good" / "other.run"), *gated).returncode == 0
+    done = run(*base, "--run", str(tmp_path / "bad" / "other.run"), *gated)
+    assert done.returncode == 3 and "other 1.0000 -> 0.0000" in done.stderr
 
 
 def test_the_index_is_verified_and_counted(run: Run) -> None:

@@ -7,12 +7,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from retrieval.metrics import METRICS, average, measure, measure_all
+from retrieval.errors import UsageError
+from retrieval.metrics import METRICS, average, check_metric, measure, measure_all
 
 NAMES = [f"d{number}" for number in range(25)]
 ORACLE = {
     "ndcg@10": ir_measures.nDCG @ 10,
     "mrr@10": ir_measures.RR @ 10,
+    "map@100": ir_measures.AP @ 100,
+    "precision@5": ir_measures.P @ 5,
+    "success@5": ir_measures.Success @ 5,
     "recall@1": ir_measures.R @ 1,
     "recall@5": ir_measures.R @ 5,
     "recall@10": ir_measures.R @ 10,
@@ -30,6 +34,19 @@ def test_recall_counts_relevant_ones_within_the_cutoff() -> None:
     assert measure(["a", "x", "b"], relevant, "recall@1") == 1 / 2
     assert measure(["a", "x", "b"], relevant, "recall@5") == 1
     assert measure(["c"], relevant, "recall@5") == 0
+
+
+def test_precision_success_and_average_precision_by_eye() -> None:
+    ranking, relevant = ["a", "x", "b"], {"a": 1, "b": 1, "c": 1}
+    assert measure(ranking, relevant, "precision@5") == 2 / 5
+    assert (measure(ranking, relevant, "success@5"), measure(["x"], relevant, "success@5")) == (1, 0)
+    assert measure(ranking, relevant, "map@100") == pytest.approx((1 / 1 + 2 / 3) / 3)
+
+
+def test_a_metric_that_is_not_measured_is_refused() -> None:
+    assert check_metric("recall@5") == "recall@5"
+    with pytest.raises(UsageError, match="no metric 'bleu'"):
+        check_metric("bleu")
 
 
 def test_grades_are_gains() -> None:
