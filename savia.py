@@ -3,7 +3,9 @@
 import typer
 
 from assistant.cli import app as assistant_app
+from assistant.cli_evaluate import evaluate_answers
 from retrieval.cli import app as retrieval_app
+from retrieval.cli import evaluate_app
 from retrieval.console import normalize, run_app
 from training.cli import app as training_app
 
@@ -18,6 +20,7 @@ app = typer.Typer(
 app.add_typer(retrieval_app)
 app.add_typer(assistant_app)
 app.add_typer(training_app)
+evaluate_app.command("answers")(evaluate_answers)
 
 
 def main() -> None:
