@@ -25,11 +25,16 @@ FusionOption = Annotated[str, typer.Option(help="zscore or rrf (hybrid only).")]
 @app.command()
 def init(
     name: Annotated[str, typer.Argument(help="The new domain's name: lower-case letters, digits, hyphens.")],
-    source: Annotated[Path, typer.Option("--from", help="A folder of Markdown files; they are copied.")],
+    source: Annotated[
+        Path,
+        typer.Option(
+            "--from", help="A folder of Markdown files, or a .json/.jsonl file of questions and answers; copied."
+        ),
+    ],
     title: Annotated[str, typer.Option(help="Shown to readers; default: the name.")] = "",
     language: Annotated[str, typer.Option(help="Code such as es; default: detected.")] = "",
 ) -> None:
-    """Make a working pack from a folder of Markdown."""
+    """Make a working pack from a folder of Markdown, or from questions and answers alone."""
     from retrieval.commands import init
 
     init(name, source, title, language)

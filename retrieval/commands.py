@@ -21,18 +21,33 @@ from retrieval.errors import IndexMissing
 from retrieval.index import Index
 from retrieval.retrievers import Hit
 from retrieval.scaffold import create_pack
+from retrieval.scaffold_rows import create_pack_from_rows
 from retrieval.settings import read_settings
 from retrieval.wiring import build_embedder, fusion_method, index_retriever, open_index, subject_names
 
 
 def init(name: str, source: Path, title: str, language: str) -> None:
-    """Make a working pack from a folder of Markdown."""
+    """Make a working pack from a folder of Markdown, or from questions and answers alone."""
+    if source.expanduser().is_file():
+        _init_from_rows(name, source, title, language)
+        return
     report = create_pack(name, source, read_settings().domains_dir, title, language)
     output().print(
         f"Made {report.folder}: {report.documents} documents, {report.sections} sections, language {report.language}."
     )
     print_reasons("Left out", report.refused)
     output().print(f'Next: savia index sync --domain {name}, then savia ask --domain {name} "..."', soft_wrap=True)
+
+
+def _init_from_rows(name: str, source: Path, title: str, language: str) -> None:
+    report = create_pack_from_rows(name, source, read_settings().domains_dir, title, language)
+    output().print(
+        f"Made {report.folder}: {report.answered} questions with answers among {report.rows} rows, language {report.language}."
+    )
+    say(
+        "The pack has no documents: nothing can be searched or cited. It can make a training set, and a model can be taught."
+    )
+    output().print(f"Next: savia dataset build --domain {name}", soft_wrap=True)
 
 
 def list_packs(as_json: bool) -> None:

@@ -25,8 +25,8 @@ _PAGE = """<!doctype html>
 body {{ font: 16px/1.55 system-ui, sans-serif; color: #1d2620; background: #fcfdfb; max-width: 64rem; margin: 2rem auto; padding: 0 1rem }}
 h1 {{ font-size: 1.6rem }} h2 {{ font-size: 1.2rem; margin-top: 2.2rem; border-bottom: 1px solid #d8e2d8; padding-bottom: .2rem }}
 table {{ border-collapse: collapse; font-size: .88rem; margin: 1rem 0; display: block; overflow-x: auto }}
-th, td {{ text-align: left; padding: .3rem .7rem; border-bottom: 1px solid #e3eae3; vertical-align: top; overflow-wrap: anywhere }}
-th {{ background: #eef4ee }} td.number {{ text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap }}
+th, td {{ text-align: left; padding: .3rem .7rem; border-bottom: 1px solid #e3eae3; vertical-align: top; overflow-wrap: break-word }}
+th {{ background: #eef4ee; white-space: nowrap }} td.number {{ text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap }}
 figure {{ margin: 1rem 0; overflow-x: auto }} figcaption {{ font-size: .85rem; color: #56635a }}
 pre {{ background: #f3f6f3; padding: .8rem; overflow-x: auto; white-space: pre-wrap; font-size: .85rem }}
 </style>

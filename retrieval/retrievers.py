@@ -11,6 +11,7 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from retrieval.cognates import FOREIGN_WEIGHT, cognate_scores, foreign_language
 from retrieval.embedders import Embedder
 from retrieval.errors import UsageError
 from retrieval.passages import Passage
@@ -112,7 +113,8 @@ class HybridRetriever:
 
     Reciprocal ranks throw margins away: on Spanish text they lose 17 to 24 points of MRR@10 against BM25 alone. The mean and
     deviation of the dense scores come exactly from the view's moments, so Chroma's candidates suffice. A `prior` adds what the
-    question itself says about where to look: the document it names, the kind of section it asks for.
+    question itself says about where to look: the document it names, the kind of section it asks for. A question in another
+    language than the documents leans on the vectors, and its words count as what they look like.
     """
 
     name = "hybrid"
@@ -132,12 +134,13 @@ class HybridRetriever:
         self.prior = prior
 
     def search(self, query: str, limit: int, where: dict[str, str] | None = None) -> list[Hit]:
-        lexical = self.view.lexical_scores(query)
+        foreign = self._reading(query)
+        lexical = cognate_scores(self.view, query, foreign) if foreign else self.view.lexical_scores(query)
         named = self.prior.named(query) if self.prior else np.zeros(len(self.view), bool)
         vector = self.embedder.embed_query(query) if self.embedder else None
         rows = self._candidates(lexical, named, vector, limit, _mask(self.view, where))
         dense = self._dense_scores(vector, rows)
-        fused = self._fuse(lexical, rows, dense, vector)
+        fused = self._fuse(lexical, rows, dense, vector, bool(foreign))
         found = (
             fused > zscore(lexical).min() if vector is None else None
         )  # without vectors, a passage must share a word
@@ -148,6 +151,10 @@ class HybridRetriever:
         if vector is not None:
             parts["dense"] = np.nan_to_num(dense[best])
         return make_hits(self.view, rows[best], fused[best], parts)
+
+    def _reading(self, query: str) -> str:
+        """The question's language where it is another than the documents', else nothing."""
+        return foreign_language(self.view, query)
 
     def _candidates(
         self,
@@ -174,14 +181,20 @@ class HybridRetriever:
         return self.view.dense_scores(vector)[rows]
 
     def _fuse(
-        self, lexical: Scores, rows: NDArray[np.int64], dense: Scores, vector: NDArray[np.float32] | None
+        self,
+        lexical: Scores,
+        rows: NDArray[np.int64],
+        dense: Scores,
+        vector: NDArray[np.float32] | None,
+        foreign: bool,
     ) -> Scores:
         if vector is None:
             return zscore(lexical)[rows]
         if self.fusion.method == "rrf":
             return reciprocal_ranks(lexical[rows]) + reciprocal_ranks(np.nan_to_num(dense, nan=-2.0))
         mean, deviation = self.view.moments.mean_and_deviation(vector)
-        return fuse(zscore(lexical)[rows], np.nan_to_num((dense - mean) / deviation), self.fusion.weight)
+        weight = max(self.fusion.weight, FOREIGN_WEIGHT) if foreign else self.fusion.weight
+        return fuse(zscore(lexical)[rows], np.nan_to_num((dense - mean) / deviation), weight)
 
 
 def build_retriever(

@@ -121,13 +121,13 @@ def _write_config(folder: Path, title: str, language: str, documents: list[Docum
         "fields": _filter_fields(documents),
         "sections": {heading: {"aliases": []} for heading in headings},
     }
-    _write_yaml(folder / "domain.yaml", config, _DOMAIN_COMMENT)
+    write_yaml(folder / "domain.yaml", config, DOMAIN_COMMENT)
     templates = {
         "sections": {
             heading: {"questions": [words["section"].format(heading=heading, title="{title}")]} for heading in headings
         }
     }
-    _write_yaml(
+    write_yaml(
         folder / "templates.yaml",
         {"default": {"questions": [words["what"]]}, **templates},
         _TEMPLATE_COMMENT,
@@ -160,11 +160,11 @@ def _samples(words: dict[str, str], documents: list[Document], headings: Counter
     return questions
 
 
-def _write_yaml(path: Path, value: object, comment: str) -> None:
+def write_yaml(path: Path, value: object, comment: str) -> None:
     path.write_text(comment + yaml.safe_dump(value, allow_unicode=True, sort_keys=False, width=120), encoding="utf-8")
 
 
-_DOMAIN_COMMENT = """\
+DOMAIN_COMMENT = """\
 # Who answers, in which words. Proposed by `savia init`; change anything, then run `savia domains check`.
 # sections: a heading's `role` (definition, uses, safety, history, ...) and `aliases` (words people use for it) help answers.
 """

@@ -217,10 +217,10 @@ class View:
         found: list[tuple[str, int]] = []
         synonyms: dict[str, list[str]] = self.meta.get("synonyms", {})
         for term in self.analyzer.terms(question):
-            others = [(other, self._number(other)) for other in synonyms.get(term, ())]
+            others = [(other, self.known_number(other)) for other in synonyms.get(term, ())]
             known = [pair for pair in others if pair[1] >= 0]
             found.extend(known)
-            if not known or self._number(term) >= 0:
+            if not known or self.known_number(term) >= 0:
                 found.extend(self._spelled(term))
         return found
 
@@ -230,13 +230,13 @@ class View:
 
     def _spelled(self, term: str) -> list[tuple[str, int]]:
         """The term itself if a passage has it, else known terms that it may stand for, else itself with -1."""
-        number = self._number(term)
+        number = self.known_number(term)
         if number >= 0 or self.analyzer.language == "und":
             return [(term, number)]
         near = self.speller.suggest(term)
-        return [(other, self._number(other)) for other in near] or [(term, -1)]
+        return [(other, self.known_number(other)) for other in near] or [(term, -1)]
 
-    def _number(self, term: str) -> int:
+    def known_number(self, term: str) -> int:
         """The term's number if any passage holds it, else -1."""
         number = self.vocabulary.numbers.get(term, -1)
         if number >= 0 and self.postings.starts[number] == self.postings.starts[number + 1]:
