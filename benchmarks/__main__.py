@@ -12,7 +12,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from benchmarks import answers, archive, commands, histories, latency, peers, quality, writing
+from benchmarks import answers, api, archive, commands, histories, latency, near_duplicates, peers, quality, writing
 from benchmarks.report import Report, Row, missing
 from benchmarks.workspace import BenchmarkFailed, Workspace
 from retrieval.errors import SaviaError
@@ -22,12 +22,14 @@ Benchmark = Callable[[Workspace], Iterator[Row]]
 BENCHMARKS: dict[str, Benchmark] = {
     "quality": quality.run,
     "answers": answers.run,
+    "api": api.run,
     "commands": commands.run,
     "peers": peers.run,
     "archive": archive.run,
     "latency": latency.run,
     "writing": writing.run,
     "histories": histories.run,
+    "near_duplicates": near_duplicates.run,
 }
 
 
