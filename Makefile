@@ -9,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: install app test check bench screenshots clean
+.PHONY: install app test check bench screenshots clean train train-full demo-train
 
 install: $(STAMP)
 
@@ -31,6 +31,25 @@ check: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# Teaching a model: DOMAIN=, and ARGS= for anything else that `savia train --help` lists.
+DOMAIN ?= herbolaria
+ARGS ?=
+
+train: install
+	$(BIN)/savia train --domain "$(DOMAIN)" $(ARGS)
+
+train-full: install
+	$(BIN)/savia dataset build --domain "$(DOMAIN)"
+	$(BIN)/savia train --domain "$(DOMAIN)" $(ARGS)
+
+# A check of the pipeline, not of answers: a tiny base model and QLoRA of it on the domain's rows.
+DEMO := models/demo
+demo-train: install
+	test -f "data/build/$(DOMAIN)/export/train.jsonl" || $(BIN)/savia dataset build --domain "$(DOMAIN)"
+	rm -rf $(DEMO)
+	$(BIN)/savia tiny-base --domain "$(DOMAIN)" --kind qwen3 --seconds 60 --output $(DEMO)/base
+	$(BIN)/savia train --domain "$(DOMAIN)" --config training/configs/demo.yaml --model-name $(DEMO)/base --output-dir $(DEMO)/run
 
 bench: install
 	$(BIN)/python -m benchmarks

@@ -8,6 +8,7 @@ from retrieval.cli import app as retrieval_app
 from retrieval.cli import evaluate_app
 from retrieval.console import normalize, run_app
 from training.cli import app as training_app
+from training.cli_evaluate import mount_evaluation
 
 app = typer.Typer(
     name="savia",
@@ -21,6 +22,7 @@ app.add_typer(retrieval_app)
 app.add_typer(assistant_app)
 app.add_typer(training_app)
 evaluate_app.command("answers")(evaluate_answers)
+mount_evaluation(evaluate_app)
 
 
 def main() -> None:

@@ -10,7 +10,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from assistant.backends.base import ChatBackend
+from assistant.backends.base import ChatBackend, adapter_of, budget_of
+from assistant.certainty import answer_confidence, support_share
 from assistant.citations import Citation, cite
 from assistant.messages import Message, Options, Piece, Source
 from assistant.prompts import Budget, build_messages, make_sources
@@ -44,6 +45,8 @@ class Answer:
     disclaimer: str
     lexical_only: bool
     timings: dict[str, float] = field(default_factory=dict)
+    adapter: str = ""
+    confidence: float = 0.0
 
     def as_json(self) -> dict[str, Any]:
         """The shape that `savia ask --json` prints."""
@@ -64,6 +67,8 @@ class Answer:
             "model": self.model,
             "disclaimer": self.disclaimer,
             "timings": {name: round(seconds, 4) for name, seconds in self.timings.items()},
+            "adapter": self.adapter,
+            "confidence": self.confidence,
         }  # fmt: skip
 
 
@@ -104,9 +109,9 @@ class AnswerStream:
         self.searched = assistant.rewriter.rewrite(question, history)
         self.hits: list[Hit] = assistant.retriever.search(self.searched, SOURCES, where)
         self.sources = make_sources(self.hits)
-        self.abstained = not self.hits or not assistant.confidence.accepts(
-            signs(assistant.view, self.searched, self.hits, assistant.rewriter)
-        )
+        seen = signs(assistant.view, self.searched, self.hits, assistant.rewriter)
+        self.answerable = assistant.confidence.probability(seen) if self.hits else 0.0
+        self.abstained = not self.hits or not assistant.confidence.accepts(seen)
         self.red_flags = tuple(self._notices())
         self._found = time.perf_counter()
         self._first = 0.0
@@ -136,11 +141,27 @@ class AnswerStream:
         return self.answer
 
     @property
+    def backend_name(self) -> str:
+        return self._assistant.backend.name
+
+    @property
+    def disclaimer(self) -> str:
+        return self._assistant.domain.config.disclaimer
+
+    @property
+    def first_seconds(self) -> float:
+        """Seconds from the question to the first piece, or until now."""
+        return (self._first or time.perf_counter()) - self._started
+
+    @property
     def answer(self) -> Answer:
         """The answer as far as it was read."""
         text = "".join(piece.text for piece in self._pieces if piece.kind == "answer").strip()
         config = self._assistant.domain.config
         refused = self.abstained or text == config.refusal.strip()
+        analyzer = self._assistant.view.analyzer
+        citations = () if refused else tuple(cite(text, self.sources, analyzer))
+        support = support_share(text, citations, analyzer)
         now = time.perf_counter()
         return Answer(
             self.question,
@@ -148,7 +169,7 @@ class AnswerStream:
             text,
             "".join(piece.text for piece in self._pieces if piece.kind == "reasoning").strip(),
             self.sources,
-            () if refused else tuple(cite(text, self.sources, self._assistant.view.analyzer)),
+            citations,
             self.red_flags,
             refused,
             not self._ended,
@@ -161,11 +182,14 @@ class AnswerStream:
                 "first_piece": (self._first or now) - self._started,
                 "total": now - self._started,
             },
+            adapter_of(self._assistant.backend),
+            answer_confidence(self.answerable, support, refused),
         )
 
     def _messages(self) -> list[Message]:
         assistant = self._assistant
-        messages = build_messages(assistant.domain.config, self.question, self.sources, self.history, assistant.budget)
+        budget = assistant.budget or budget_of(assistant.backend, assistant.options.max_tokens)
+        messages = build_messages(assistant.domain.config, self.question, self.sources, self.history, budget)
         if self.searched == self.question:
             return messages
         # Backends that read structure get the question as it was searched for; the prompt keeps the person's words.
@@ -183,6 +207,7 @@ class AnswerStream:
         yield from document_warnings(named or [self.hits[0].document])
 
     def _keep(self, piece: Piece) -> Piece:
-        self._first = self._first or time.perf_counter()
-        self._pieces.append(piece)
+        if piece.text:  # one without text only says that the backend still waits
+            self._first = self._first or time.perf_counter()
+            self._pieces.append(piece)
         return piece

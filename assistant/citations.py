@@ -61,6 +61,13 @@ def cite(answer: str, sources: Sequence[Source], analyzer: Analyzer) -> list[Cit
     return citations
 
 
+def uncited_sentences(answer: str, analyzer: Analyzer) -> list[str]:
+    """Sentences that state something and cite nothing."""
+    text = _marks_inside(answer)
+    sentences = [plain(text[start:end]) for start, end in sentence_spans(text) if not _MARK.search(text, start, end)]
+    return [sentence for sentence in sentences if len(set(analyzer.terms(sentence))) >= LEAST_WORDS]
+
+
 def stray_marks(answer: str, sources: Sequence[Source]) -> list[int]:
     """Numbers cited that no source has."""
     known = {source.n for source in sources}
@@ -93,13 +100,18 @@ def _row(match: re.Match[str]) -> str:
 def _cited_sentences(answer: str) -> list[str]:
     """Claims with their marks: a mark after the full stop belongs to the sentence before it, and a sentence with marks in
     several places is as many claims."""
-    text = re.sub(r"([.!?…])((?:\s*\[\d{1,3}\])+)", r"\2\1", answer)
+    text = _marks_inside(answer)
     claims: list[str] = []
     for start, end in sentence_spans(text):
         ends = [match.end() for match in _MARKS.finditer(text, start, end)]
         cuts = [start, *ends[:-1], end]
         claims.extend(text[one:other] for one, other in pairwise(cuts) if ends)
     return claims
+
+
+def _marks_inside(answer: str) -> str:
+    """Marks that follow a full stop put before it."""
+    return re.sub(r"([.!?…])((?:\s*\[\d{1,3}\])+)", r"\2\1", answer)
 
 
 def _nearest_sentence(claim: str, passage: str, analyzer: Analyzer) -> str:

@@ -11,16 +11,24 @@ from assistant.settings import read_assistant_settings
 from assistant.terminal import print_answer, stream_answer
 from assistant.wiring import build_assistant
 from retrieval.commands_index import sync_with_progress
-from retrieval.console import errors, output, parse_where, print_json
-from retrieval.errors import IndexLocked, UsageError
+from retrieval.console import errors, escape, output, parse_where, print_json
+from retrieval.errors import BackendError, CorpusMissing, IndexLocked, UsageError
 from retrieval.followups import Turn
 from retrieval.settings import read_settings
 from retrieval.wiring import build_embedder, open_index
 
 
-def ask(question: str, domain: str | None, where: list[str] | None, as_json: bool) -> None:
+def ask(
+    question: str,
+    domain: str | None,
+    where: list[str] | None,
+    as_json: bool,
+    backend: str | None = None,
+    model: str | None = None,
+    adapter: str | None = None,
+) -> None:
     """Answer one question with citations."""
-    assistant = _assistant(domain)
+    assistant = build_from_settings(domain, backend, model, adapter)
     text = sys.stdin.read() if question == "-" else question
     stream = assistant.ask(text, where=parse_where(where))
     if as_json:
@@ -29,9 +37,9 @@ def ask(question: str, domain: str | None, where: list[str] | None, as_json: boo
         print_answer(stream_answer(stream))
 
 
-def chat(domain: str | None) -> None:
+def chat(domain: str | None, backend: str | None = None, model: str | None = None, adapter: str | None = None) -> None:
     """Talk in the terminal; Ctrl-C stops an answer and keeps the chat, an empty line or Ctrl-D ends it."""
-    assistant = _assistant(domain)
+    assistant = build_from_settings(domain, backend, model, adapter)
     output().print(
         f"[bold]{assistant.domain.config.title}[/bold]  {assistant.domain.config.disclaimer}", soft_wrap=True
     )
@@ -40,7 +48,7 @@ def chat(domain: str | None) -> None:
         try:
             answer = _answer_in_chat(assistant, question, history)
         except UsageError as error:
-            errors().print(str(error))
+            errors().print(escape(str(error)), soft_wrap=True)
             continue
         history.extend([("user", question), ("assistant", answer.text)])
 
@@ -51,6 +59,8 @@ def _answer_in_chat(assistant: Assistant, question: str, history: list[Turn]) ->
         print_answer(stream_answer(stream))
     except KeyboardInterrupt:
         errors().print("\n(stopped)")
+    except BackendError as error:  # what came is kept, and the next question may find the server back
+        errors().print(f"\n[red]{escape(str(error))}[/red]", soft_wrap=True)
     return stream.answer
 
 
@@ -71,6 +81,8 @@ def serve_page(domain: str | None, host: str, port: int) -> None:
     except IndexLocked as error:
         index.view()  # another process is writing: what it has published so far can be asked
         errors().print(str(error))
+    except CorpusMissing as error:  # the page says what such a pack can do
+        errors().print(str(error))
     serve_streamlit(host, port, settings.domain)
 
 
@@ -86,7 +98,14 @@ def doctor(as_json: bool) -> None:
         raise typer.Exit(1)
 
 
-def _assistant(domain: str | None) -> Assistant:
+def build_from_settings(
+    domain: str | None, backend: str | None = None, model: str | None = None, adapter: str | None = None
+) -> Assistant:
+    """The settings' assistant; what is given here is stronger than they are. A model or adapter alone means a backend that has one."""
+    chosen = backend or read_assistant_settings().backend
+    if backend is None and chosen == "extractive" and (model or adapter):
+        chosen = "local"
+    names = {"vllm_model" if chosen == "vllm" else "model": model, "adapter": adapter}
     settings = read_settings(domain=domain)
     embedder = build_embedder(settings, errors().print)
-    return build_assistant(settings.domain, settings, read_assistant_settings(), embedder)
+    return build_assistant(settings.domain, settings, read_assistant_settings(backend=chosen, **names), embedder)

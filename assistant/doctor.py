@@ -6,9 +6,12 @@ import shutil
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from assistant.backends.model_files import check_model, find_model
+from assistant.backends.served import served_names
+from assistant.backends.vllm import TimeLimits, VllmBackend
 from assistant.settings import AssistantSettings
 from retrieval.domain import list_domains, load_domain
-from retrieval.embedders import PACKAGED, packaged_folder, usable_cores
+from retrieval.embedders import AUTO, PACKAGED, packaged_folder, usable_cores
 from retrieval.errors import EmbedderUnavailable, SaviaError
 from retrieval.index import Index
 from retrieval.settings import RetrievalSettings
@@ -18,6 +21,7 @@ STACK = (
     "sentence-transformers", "openai",
 )  # fmt: skip
 LEAST_FREE = 2 * 2**30  # bytes of disk under which an index of a large corpus may not fit
+SERVER_SECONDS = 2.0  # that a server is given to say that it is there
 
 Level = Literal["good", "note", "broken"]
 
@@ -78,7 +82,7 @@ def _packages() -> list[Finding]:
 def _embedder(settings: RetrievalSettings) -> Finding:
     if settings.embedder == "none":
         return Finding("embedder", "note", "switched off (SAVIA_EMBEDDER=none): BM25 alone answers")
-    if settings.embedder != PACKAGED:
+    if settings.embedder not in (AUTO, PACKAGED):
         return Finding("embedder", "good", f"sentence-transformers model {settings.embedder} (loaded when first used)")
     try:
         packaged_folder()
@@ -89,8 +93,40 @@ def _embedder(settings: RetrievalSettings) -> Finding:
     return Finding("embedder", "good", f"packaged all-MiniLM-L6-v2, int8, {state}")
 
 
-def _backends(assistant: AssistantSettings) -> list[Finding]:
-    return [Finding("backend extractive", "good", "ready: quotes the documents, needs no model")]
+def _backends(settings: AssistantSettings) -> list[Finding]:
+    """Each backend that can be chosen, the default one marked; a model's files are looked at, a server is asked."""
+    checks = {"extractive": _extractive, "local": _local, "vllm": _server}
+    findings = []
+    for name in dict.fromkeys((*settings.offered_backends, *checks)):
+        chosen = "the default; " if name == settings.backend else ""
+        try:
+            level, text = checks[name](settings)
+        except SaviaError as error:
+            level, text = ("broken" if chosen else "note"), str(error)
+        findings.append(Finding(f"backend {name}", level, chosen + text))
+    return findings
+
+
+def _extractive(settings: AssistantSettings) -> tuple[Level, str]:
+    return "good", "ready: quotes the documents, needs no model"
+
+
+def _local(settings: AssistantSettings) -> tuple[Level, str]:
+    if not (settings.model or settings.adapter):
+        return "note", "no model: set SAVIA_MODEL to a model's folder or name"
+    files = find_model(settings.model, settings.adapter or None)
+    if files.folder is None:
+        return "note", f"{files.base} is no folder here: it is fetched from the hub when it is first asked"
+    check_model(files)
+    return "good", f"{files.name}{' with an adapter' if files.adapter else ''}, loaded when it is first asked"
+
+
+def _server(settings: AssistantSettings) -> tuple[Level, str]:
+    if not settings.vllm_url and settings.backend != "vllm":
+        return "note", "no server: set SAVIA_VLLM_URL, or start one (savia serve --mode vllm --model-path FOLDER)"
+    limits = TimeLimits(connect=SERVER_SECONDS)
+    served = VllmBackend(settings.server_url, None, settings.vllm_api_key, limits).served()
+    return "good", f"{settings.server_url} serves {served_names(served) or 'no model'}"
 
 
 def _domains(settings: RetrievalSettings) -> list[Finding]:

@@ -42,16 +42,22 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A bit of streamed text: part of the visible answer, or of the model's reasoning before it."""
+    """A bit of streamed text: part of the visible answer, or of the model's reasoning before it.
+
+    One without text says that the backend still waits, with how many questions come before this one.
+    """
 
     kind: PieceKind
     text: str
+    ahead: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Generation settings that every backend understands or ignores."""
+    """Generation settings that every backend understands or ignores. A `temperature` of 0 writes the likeliest answer."""
 
     max_tokens: int = 1024
     temperature: float = 0.0
     seed: int | None = None
+    top_p: float = 1.0
+    stop: tuple[str, ...] = ()

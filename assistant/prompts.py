@@ -32,6 +32,16 @@ _RULES = {
         "If the passages do not answer the question, reply exactly: {refusal}"
     ),
 }
+_RULES_ALONE = {
+    "es": (
+        "En esta ocasión no hay pasajes: responde en español con lo que sabes de {title}, sin citas. Si no lo sabes, responde "
+        "exactamente: {refusal}"
+    ),
+    "en": (
+        "This time there are no passages: answer in English from what you know of {title}, without citations. If you do not "
+        "know it, reply exactly: {refusal}"
+    ),
+}
 _QUESTION = {"es": "Pregunta", "en": "Question"}
 
 
@@ -77,7 +87,7 @@ def build_messages(
 
     Raises `UsageError` when not even the question with its best passage fits the window.
     """
-    system = Message("system", system_prompt(config))
+    system = Message("system", system_prompt(config, with_passages=bool(sources)))
     if budget is None:
         turns, kept = list(history), tuple(sources)
     else:
@@ -86,11 +96,13 @@ def build_messages(
     return [system, *past, Message("user", user_prompt(config, question, kept), question, kept)]
 
 
-def system_prompt(config: DomainConfig) -> str:
-    rules = _RULES.get(config.language)
+def system_prompt(config: DomainConfig, with_passages: bool = True) -> str:
+    """The persona and the rules; a question without passages (a pack without a corpus, a closed-book row) has rules of its own."""
+    known = _RULES if with_passages else _RULES_ALONE
+    rules = known.get(config.language)
     if rules is None:
-        rules = _RULES["en"].replace("in English", f"in the language with the code {config.language}")
-    return f"{config.persona.strip()}\n\n{rules.format(refusal=config.refusal)}"
+        rules = known["en"].replace("in English", f"in the language with the code {config.language}")
+    return f"{config.persona.strip()}\n\n{rules.format(refusal=config.refusal, title=config.title)}"
 
 
 def user_prompt(config: DomainConfig, question: str, sources: Sequence[Source]) -> str:

@@ -47,8 +47,8 @@ def streamlit_options(host: str, port: int) -> list[str]:
     ]
 
 
-def check_port(host: str, port: int) -> None:
-    """Raise `UsageError` when `host:port` cannot be listened on."""
+def check_port(host: str, port: int, what: str = "The page", option: str = "make app") -> None:
+    """Raise `UsageError` when `what` cannot listen on `host:port`; `option` is where another port is given."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -57,5 +57,10 @@ def check_port(host: str, port: int) -> None:
         except (OSError, OverflowError) as error:
             reason = getattr(error, "strerror", None) or str(error)
             raise UsageError(
-                f"The page cannot listen on {host}:{port} ({reason}).", f"Choose another port: make app PORT={port + 1}"
+                f"{what} cannot listen on {host}:{port} ({reason}).",
+                f"Choose another port: {option}{_given(option, port)}",
             ) from error
+
+
+def _given(option: str, port: int) -> str:
+    return f" PORT={port + 1}" if option.startswith("make") else f" {port + 1}"

@@ -212,9 +212,12 @@ def _named(curve: NDArray[np.float64]) -> dict[str, float]:
     return {str(step): round(float(value), 4) for step, value in zip(WEIGHTS, curve, strict=True)}
 
 
-def calibrate(domain: Domain, view: View, embedder: Embedder) -> Calibration:
-    """Weights and abstention from the pack's calibration questions; what they are too few for comes from the text alone."""
-    gold = [question for question in domain.questions() if question.split == "calibration"]
+def calibrate(
+    domain: Domain, view: View, embedder: Embedder, use: Callable[[GoldQuestion], bool] = lambda question: True
+) -> Calibration:
+    """Weights and abstention from the pack's calibration questions (those that `use` admits); what they are too few for comes
+    from the text alone."""
+    gold = [question for question in domain.questions() if question.split == "calibration" and use(question)]
     config = domain.config
     rewriter = Rewriter(view, config.name_fields, config.sections, config.fields)
     names = rewriter.names if config.name_fields else None

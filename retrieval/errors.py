@@ -5,7 +5,8 @@ SaviaError                    exit code 1
 ├── SettingsError             an environment variable or setting that cannot be read
 ├── DomainError               the pack itself
 │   ├── DomainNotFound
-│   └── DomainInvalid         carries every fault at once
+│   ├── DomainInvalid         carries every fault at once
+│   └── CorpusMissing         no documents, so no index either: an IndexMissing too
 ├── IndexProblem              the index of a pack
 │   ├── IndexMissing
 │   ├── IndexLocked
@@ -70,6 +71,10 @@ class IndexProblem(SaviaError):
 
 class IndexMissing(IndexProblem):
     pass
+
+
+class CorpusMissing(IndexMissing, DomainError):
+    """A pack without documents: it can hold ready-made rows to train with, but has no passages to answer from."""
 
 
 class IndexLocked(IndexProblem):

@@ -16,7 +16,7 @@ from typing import Any
 from retrieval.domain import Domain
 from retrieval.draft import Progress
 from retrieval.embedders import Embedder
-from retrieval.errors import IndexDamaged, IndexMissing, UsageError, storage_errors
+from retrieval.errors import CorpusMissing, IndexDamaged, IndexMissing, storage_errors
 from retrieval.fill import Checkpoint
 from retrieval.layout import IndexLayout
 from retrieval.lexical import ANALYZER_VERSION
@@ -41,10 +41,12 @@ class Index:
         self.layout = IndexLayout(self.folder, domain.name, settings.chroma_url)
 
     def view(self) -> View:
-        """The current view. Raises `IndexMissing` or `IndexDamaged`."""
+        """The current view. Raises `IndexMissing`, `CorpusMissing` or `IndexDamaged`."""
         try:
             return open_view(self.folder)
         except IndexMissing as error:
+            if not self.domain.corpus.is_dir():
+                raise _corpus_missing(self.domain) from error
             raise IndexMissing(
                 f"The domain {self.domain.name} has no index yet.",
                 f"Build it: savia index sync --domain {self.domain.name}",
@@ -59,7 +61,7 @@ class Index:
     ) -> SyncReport:
         """Make the index equal to the corpus. Can be killed at any moment and run again.
 
-        Raises `IndexLocked`, `StorageError`, `UsageError` (no corpus folder).
+        Raises `IndexLocked`, `StorageError`, `CorpusMissing`.
         """
         with writer_lock(self.folder, "savia index sync"), storage_errors(f"write the index at {self.folder}"):
             return self._sync(embedder, progress or _silent, checkpoint or _unchecked, self._usable_view(embedder))
@@ -136,11 +138,22 @@ class Index:
 
     def _plan(self, view: View | None, stats: dict[str, Any]) -> Plan:
         if not self.domain.corpus.is_dir():
-            raise UsageError(
-                f"The domain {self.domain.name} has no corpus folder ({self.domain.corpus}).",
-                "Put Markdown files there, or run: savia init NAME --from FOLDER",
-            )
+            raise _corpus_missing(self.domain)
         return make_plan(self.domain.corpus, view, stats)
+
+
+def _corpus_missing(domain: Domain) -> CorpusMissing:
+    if domain.datasets.is_dir():
+        return CorpusMissing(
+            f"The domain {domain.name} has ready-made rows to train with ({domain.datasets}), but no documents: "
+            "it answers no questions from passages.",
+            f"Make its training set: savia dataset build --domain {domain.name}. "
+            f"To ask it, put Markdown files into {domain.corpus} and run savia index sync --domain {domain.name}.",
+        )
+    return CorpusMissing(
+        f"The domain {domain.name} has no corpus folder ({domain.corpus}).",
+        "Put Markdown files there, or run: savia init NAME --from FOLDER",
+    )
 
 
 def _silent(stage: str, done: int, total: int) -> None:

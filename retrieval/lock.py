@@ -21,19 +21,20 @@ PATIENCE = 1.0  # seconds: a writer that has just finished may still be letting 
 
 
 @contextmanager
-def writer_lock(index: Path, command: str) -> Iterator[None]:
-    """Hold the index's lock; the operating system frees it even when the process is killed.
+def writer_lock(index: Path, command: str, what: str = "index") -> Iterator[None]:
+    """Hold the lock of an index (or of `what` else is written there); the operating system frees it even when the process
+    is killed.
 
     Raises `IndexLocked`, naming the holder, within two seconds.
     """
-    with storage_errors(f"lock the index at {index}"):
+    with storage_errors(f"lock the {what} at {index}"):
         index.mkdir(parents=True, exist_ok=True)
         lock = FileLock(index / "lock", timeout=PATIENCE)
         try:
             lock.acquire()
         except Timeout as error:
             raise IndexLocked(
-                f"The index at {index} is being written by {_holder(index)}.",
+                f"The {what} at {index} is being written by {_holder(index)}.",
                 "Wait until it ends, then run this again.",
             ) from error
     try:
@@ -43,7 +44,7 @@ def writer_lock(index: Path, command: str) -> Iterator[None]:
             "command": command,
             "since": datetime.now(UTC).isoformat(timespec="seconds"),
         }
-        with storage_errors(f"lock the index at {index}"):
+        with storage_errors(f"lock the {what} at {index}"):
             write_atomically(index / "lock.json", json.dumps(owner).encode())
         yield
     finally:

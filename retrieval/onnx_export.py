@@ -32,18 +32,18 @@ def ensure_exported(source: Path, cache: Path) -> Path:
     Raises `EmbedderUnavailable` when the weights are not the published ones or the export fails its check.
     """
     target = cache / f"model-{PACKAGED_SHA256[:12]}-{EXPORT_VERSION}.onnx"
-    if _is_valid(target):
+    if is_valid(target):
         return target
     _verify_weights(source / "model.safetensors")
     with storage_errors(f"export the embedder to {cache}"):
         cache.mkdir(parents=True, exist_ok=True)
         with FileLock(cache / "export.lock"):
-            if not _is_valid(target):
-                _export(source, target)
+            if not is_valid(target):
+                export_model(source, target)
     return target
 
 
-def _is_valid(target: Path) -> bool:
+def is_valid(target: Path) -> bool:
     """Whether the cached file is whole: its size and hash stand beside it, written after it."""
     record = target.with_suffix(".json")
     if not (target.is_file() and record.is_file()):
@@ -69,7 +69,11 @@ def _verify_weights(weights: Path) -> None:
         )
 
 
-def _export(source: Path, target: Path) -> None:
+def export_model(source: Path, target: Path) -> None:
+    """Any model of the packaged one's architecture (a folder with `model.safetensors` and `tokenizer.json`) as int8 ONNX.
+
+    Raises `EmbedderUnavailable` when torch is missing or int8 differs too much from the original.
+    """
     try:
         import torch
         from onnxruntime.quantization import QuantType, quantize_dynamic

@@ -27,8 +27,9 @@ class RetrievalSettings(BaseSettings):
 
     home: Path = Field(default_factory=default_home)
     domain: str = "herbolaria"
-    embedder: str = "packaged"
-    """`packaged`, `none` (BM25 alone), or a sentence-transformers name or path."""
+    embedder: str = "auto"
+    """`auto` (the domain's adapted model where `savia adapt` kept one, else the packaged one), `packaged`, `none` (BM25 alone),
+    or a sentence-transformers name or path."""
     passage_tokens: Annotated[int, Field(ge=68, le=8192)] = 256
     """Hard cap on a passage's tokens, title and headings included; an embedder with a shorter window lowers it."""
     chroma_url: str = ""

@@ -40,7 +40,7 @@ def build_embedder(settings: RetrievalSettings, say: Say | None = None) -> Embed
     if settings.embedder == "none":
         return None
     try:
-        return load_embedder(settings.embedder, settings.models_dir)
+        return load_embedder(settings.embedder, settings.models_dir, domain=settings.domain)
     except EmbedderUnavailable as error:
         if say:
             say(f"Lexical search only. {error}")

@@ -3,6 +3,8 @@
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from retrieval.embedders import Embedder, load_embedder
 from retrieval.index import Index
 from retrieval.settings import RetrievalSettings
 from tests.fakes import PACK
+from tests.servers import RunningServer, serve_transformers
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -57,6 +60,13 @@ def shipped(tmp_path_factory: pytest.TempPathFactory, embedder: Embedder) -> Ind
 def settings(tmp_path: Path) -> RetrievalSettings:
     """Settings whose home is an empty temporary folder."""
     return RetrievalSettings(home=tmp_path, embedder="none")
+
+
+@pytest.fixture(scope="session")
+def transformers_server() -> Iterator[Callable[[Path], RunningServer]]:
+    """`transformers_server(folder)`: a third party's OpenAI-compatible server for that model, kept for the session."""
+    with ExitStack() as running:
+        yield cache(lambda model: running.enter_context(serve_transformers(model)))
 
 
 WritePack = Callable[..., Path]

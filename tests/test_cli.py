@@ -1,5 +1,6 @@
 """The command line as a person meets it: real processes, their output, their exit codes, and what they load."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -317,3 +318,39 @@ def test_an_unchanged_sync_loads_no_chroma(home: Path) -> None:
 @pytest.mark.parametrize("command", [[], ["ask"], ["index"], ["index", "sync"], ["evaluate", "retrieval"]])
 def test_help_loads_nothing_heavy(command: list[str]) -> None:
     assert loaded_by([*command, "--help"]) == []
+
+
+# --- serving --------------------------------------------------------------------------------------------------------------
+
+
+def test_a_new_key_is_shown_with_the_hash_that_the_server_gets(run: Run) -> None:
+    made = json.loads(run("serve", "--new-key", "--json").stdout)
+    assert hashlib.sha256(made["key"].encode()).hexdigest() == made["sha256"]
+
+
+def test_the_api_without_keys_listens_on_this_machine_only(run: Run) -> None:
+    done = run("serve", "--host", "0.0.0.0")
+    assert done.returncode == 2 and "savia serve --new-key" in done.stderr
+
+
+def test_the_vllm_command_is_shown_with_either_spelling(run: Run) -> None:
+    done = run("serve", "--mode", "vllm", "--model_path", "org/name", "--tensor_parallel_size", "2", "--print")
+    assert done.stdout.endswith(
+        "vllm serve org/name --host 127.0.0.1 --port 8000 --served-model-name org/name --tensor-parallel-size 2\n"
+    )
+
+
+def test_an_unknown_mode_or_backend_is_wrong_usage(run: Run) -> None:
+    assert "none of api, vllm, local, gradio" in run("serve", "--mode", "x").stderr
+    done = run("ask", "¿Qué es el susto?", "--backend", "x")
+    assert done.returncode == 2 and "SAVIA_BACKEND='x'" in done.stderr
+
+
+def test_a_server_that_is_not_there_is_one_sentence(run: Run) -> None:
+    done = run("ask", "¿Para qué se usa la ruda?", "--backend", "vllm", SAVIA_VLLM_URL="http://127.0.0.1:9/v1")
+    assert done.returncode == 1 and "No server answers at http://127.0.0.1:9/v1 (connection refused)" in done.stderr
+
+
+def test_a_chat_goes_on_after_a_server_failed(run: Run) -> None:
+    done = run("chat", "--backend", "vllm", given="¿Para qué se usa la ruda?\n", SAVIA_VLLM_URL="http://127.0.0.1:9/v1")
+    assert done.returncode == 0 and "No server answers" in done.stderr

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Share = Annotated[float, Field(ge=0, le=1)]
 ReasoningTag = Literal["think", "pensamiento", "none", "field"]
-ExportFormat = Literal["messages", "sharegpt", "alpaca", "prompt-completion"]
+ExportFormat = Literal["messages", "sharegpt", "alpaca", "prompt-completion", "autotrain"]
 
 
 class DatasetConfig(BaseModel):

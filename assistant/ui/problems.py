@@ -53,10 +53,21 @@ def show_problem(error: SaviaError, say: Words, place: Place) -> None:
 
 
 def show_empty(index: Index, say: Words) -> None:
-    """The domain has no documents: where to put them, and the command that reads them."""
+    """The domain has no documents: what it can do without, where to put them, and the command that reads them."""
+    if index.domain.datasets.is_dir():
+        _show_rows_only(index, say)
+        return
     st.info(say["empty_corpus"].format(domain=safe_text(index.domain.name)), icon=":material/folder_open:")
     st.caption(say["empty_corpus_more"])
     st.code(f"{index.domain.corpus}\nsavia index sync --domain {index.domain.name}", language=None)
+
+
+def _show_rows_only(index: Index, say: Words) -> None:
+    name = index.domain.name
+    st.info(say["rows_only"].format(domain=safe_text(name)), icon=":material/school:")
+    st.caption(say["rows_only_more"])
+    commands = (f"savia dataset build --domain {name}", index.domain.corpus, f"savia index sync --domain {name}")
+    st.code("\n".join(map(str, commands)), language=None)
 
 
 def has_documents(domain: Domain) -> bool:

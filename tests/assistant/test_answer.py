@@ -135,6 +135,7 @@ def test_json_has_the_documented_shape(make_assistant: MakeAssistant) -> None:
     shown = make_assistant().ask(USES).run().as_json()
     assert list(shown) == [
         "question", "answer", "abstained", "citations", "sources", "red_flags", "backend", "model", "disclaimer", "timings",
+        "adapter", "confidence",
     ]  # fmt: skip
     assert set(shown["citations"][0]) == {"n", "passage_id", "document", "section", "quote", "supported"}
     assert set(shown["sources"][0]) == {"passage_id", "document", "section", "text", "score"}

@@ -6,6 +6,7 @@ from assistant.doctor import STACK, Finding, diagnose
 from assistant.settings import AssistantSettings
 from retrieval.index import Index
 from retrieval.settings import RetrievalSettings
+from tests.fault_proxy import FaultServer
 
 
 def findings(settings: RetrievalSettings) -> dict[str, Finding]:
@@ -64,3 +65,21 @@ def test_the_embedder_is_described_without_loading_it(settings: RetrievalSetting
 def test_json_has_a_name_a_level_and_a_text(settings: RetrievalSettings) -> None:
     for finding in findings(settings).values():
         assert set(finding.as_json()) == {"name", "level", "text"} and finding.level in ("good", "note", "broken")
+
+
+def test_every_backend_is_told_with_what_it_needs(settings: RetrievalSettings) -> None:
+    found = findings(settings)
+    assert found["backend extractive"].text.startswith("the default; ready")
+    assert "set SAVIA_MODEL" in found["backend local"].text and "set SAVIA_VLLM_URL" in found["backend vllm"].text
+
+
+def test_a_server_is_asked_what_it_serves(settings: RetrievalSettings) -> None:
+    with FaultServer([], [{"id": "base"}, {"id": "herbolaria", "parent": "base"}]) as server:
+        found = {f.name: f for f in diagnose(settings, AssistantSettings(vllm_url=server.url))}
+    assert found["backend vllm"].text.endswith("serves base, herbolaria (adapter of base)")
+
+
+def test_a_default_backend_that_cannot_answer_is_a_fault(settings: RetrievalSettings, tmp_path: Path) -> None:
+    chosen = AssistantSettings(backend="local", model=str(tmp_path))
+    found = {finding.name: finding for finding in diagnose(settings, chosen)}
+    assert found["backend local"].broken and "config.json" in found["backend local"].text

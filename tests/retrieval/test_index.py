@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from retrieval.domain import load_domain
-from retrieval.errors import IndexDamaged, IndexMissing, StorageError, UsageError
+from retrieval.errors import CorpusMissing, IndexDamaged, IndexMissing, StorageError
 from retrieval.fill import EMBED_BATCH
 from retrieval.index import Index
 from retrieval.retrievers import Bm25Retriever, ExactRetriever, Fusion, build_retriever
@@ -360,7 +360,7 @@ def test_an_empty_corpus_makes_an_index_that_finds_nothing(make_index: MakeIndex
 def test_a_pack_without_a_corpus_folder_says_where_documents_go(make_index: MakeIndex) -> None:
     index = make_index({})
     index.domain.corpus.rmdir()
-    with pytest.raises(UsageError, match=r"no corpus folder .*corpus\).*savia init"):
+    with pytest.raises(CorpusMissing, match=r"no corpus folder .*corpus\).*savia init"):
         index.sync(None)
 
 

@@ -1,0 +1,221 @@
+"""What a training run leaves on disk, and where: `models/<domain>/<time>/`.
+
+run = RunFolder(settings.models_dir / "herbolaria" / "20261121_101500")
+run.final, run.metrics, run.read_state()
+
+recipe.yaml       the recipe as resolved        run.json          state, data hash, environment, figures
+metrics.jsonl     one line per logged step      training_log.txt  the same for people
+checkpoint-N/     the last ones, to resume      final/            adapter, tokenizer, template, model card
+README.md         the run card
+"""
+
+import json
+import os
+import platform
+from dataclasses import dataclass
+from datetime import datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Final
+
+from retrieval.errors import UsageError
+from retrieval.files import read_json, write_atomically, write_json
+from training.config import TrainingConfig
+from training.recipes import dump_recipe
+
+TIME_FORMAT: Final = "%Y%m%d_%H%M%S"
+_PACKAGES: Final = ("torch", "transformers", "trl", "peft", "bitsandbytes", "datasets", "accelerate", "savia")
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """Paths of one run, and its small files."""
+
+    root: Path
+
+    @property
+    def recipe(self) -> Path:
+        return self.root / "recipe.yaml"
+
+    @property
+    def state(self) -> Path:
+        return self.root / "run.json"
+
+    @property
+    def metrics(self) -> Path:
+        return self.root / "metrics.jsonl"
+
+    @property
+    def log(self) -> Path:
+        return self.root / "training_log.txt"
+
+    @property
+    def final(self) -> Path:
+        return self.root / "final"
+
+    def read_state(self) -> dict[str, Any]:
+        """`run.json`; empty where the run wrote none yet."""
+        if not self.state.is_file():
+            return {}
+        found = read_json(self.state)
+        return found if isinstance(found, dict) else {}
+
+    def write_state(self, **values: Any) -> None:
+        """Put values over what `run.json` holds."""
+        write_json(self.state, {**self.read_state(), **values})
+
+    def write_recipe(self, config: TrainingConfig) -> None:
+        write_atomically(self.recipe, dump_recipe(config).encode())
+
+    def checkpoints(self) -> list[Path]:
+        """Whole checkpoints, the oldest first: the trainer's state is written last, so where it reads, all is there."""
+        found = [path for path in self.root.glob("checkpoint-*") if _is_whole(path)]
+        return sorted(found, key=lambda path: int(path.name.rpartition("-")[2]))
+
+    def keep_metrics_until(self, step: int) -> None:
+        """Drop what was logged after `step`: a resumed run logs it again."""
+        if not self.metrics.is_file():
+            return
+        lines = self.metrics.read_text(encoding="utf-8").splitlines()
+        kept = [line for line in lines if _step_of(line) <= step]
+        write_atomically(self.metrics, "".join(f"{line}\n" for line in kept).encode())
+
+
+def new_run(models: Path, domain: str, now: datetime | None = None) -> RunFolder:
+    """A folder named by the time; a number follows where two runs start in one second."""
+    name = (now or datetime.now()).strftime(TIME_FORMAT)
+    parent = models / (domain or "no-domain")
+    number = 1
+    while (folder := parent / (name if number == 1 else f"{name}_{number}")).exists():
+        number += 1
+    return RunFolder(folder)
+
+
+def list_runs(models: Path, domain: str) -> list[RunFolder]:
+    """The domain's runs, the newest last."""
+    return [RunFolder(path.parent) for path in sorted((models / domain).glob("*/run.json"))]
+
+
+def find_run(path: Path) -> RunFolder:
+    """The run that a folder, or a folder within it, belongs to. Raises `UsageError`."""
+    for folder in (path, path.parent):
+        if (folder / "run.json").is_file():
+            return RunFolder(folder)
+    raise UsageError(f"{path} is no training run.", "Give a folder that savia train has made: it holds a run.json.")
+
+
+def describe_environment() -> dict[str, Any]:
+    """Versions and machine, for the run card."""
+    versions = {}
+    for name in _PACKAGES:
+        try:
+            versions[name] = version(name)
+        except PackageNotFoundError:
+            versions[name] = "not installed"
+    return {
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "cores": os.cpu_count(),
+        "packages": versions,
+    }
+
+
+def model_card(config: TrainingConfig, state: dict[str, Any], language: str = "") -> str:
+    """README.md of an adapter, with the Hub's metadata in front."""
+    metadata = [
+        f"base_model: {config.model.name}",
+        "library_name: peft" if config.lora.enabled else "library_name: transformers",
+        "pipeline_tag: text-generation",
+        *([f"language: {language}"] if language else []),
+        "tags:",
+        *[f"- {tag}" for tag in ("savia", "sft", "trl", *(("lora", "qlora") if config.lora.enabled else ())) if tag],
+    ]
+    rows = state.get("rows", {})
+    lines = [
+        "---",
+        *metadata,
+        "---",
+        "",
+        f"# {config.domain or 'A model'}: {Path(config.model.name).name}"
+        + (" with a LoRA adapter" if config.lora.enabled else ", trained"),
+        "",
+        f"Trained by Savia on the domain `{config.domain or 'none'}`: {rows.get('train', '?')} rows, "
+        f"{state.get('steps', '?')} steps, {config.num_train_epochs:g} epochs at most.",
+        *_figures(state),
+        "",
+        "The chat template in this folder is the one that was trained: use it when serving, else the prompt is another.",
+        "",
+        *_use(config),
+        "",
+        "## Data and licence",
+        "",
+        f"Data SHA-256: `{state.get('data', {}).get('sha256', '?')}`. The base model's licence holds for what is derived "
+        "from it. Answers may be wrong; the model gives no professional advice.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def run_card(config: TrainingConfig, state: dict[str, Any]) -> str:
+    """README.md of a run: what was trained, on what, with which result."""
+    environment = state.get("environment", {})
+    packages = ", ".join(f"{name} {number}" for name, number in environment.get("packages", {}).items())
+    lines = [
+        f"# Run {state.get('name', '')}",
+        "",
+        *(
+            [f"**{config.model.name} is a tiny model: a check of the pipeline, not of answers.**", ""]
+            if state.get("tiny")
+            else []
+        ),
+        f"- state: {state.get('state', '?')}, {state.get('started', '?')} to {state.get('ended', '?')}",
+        f"- base model: {config.model.name}; chat template {state.get('chat_template', '?')}",
+        f"- device: {state.get('device', '?')}; {state.get('processes', 1)} process(es)",
+        f"- data: {state.get('data', {}).get('source', '?')}, SHA-256 {state.get('data', {}).get('sha256', '?')}",
+        f"- rows: {json.dumps(state.get('rows', {}))}",
+        *[f"- {line}" for line in _figures(state) if line],
+        f"- environment: Python {environment.get('python', '?')}, {packages}",
+        "",
+        "The recipe as resolved stands in `recipe.yaml`, the loss by step in `metrics.jsonl`.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _figures(state: dict[str, Any]) -> list[str]:
+    figures = state.get("figures", {})
+    shown = [f"{name} {value:.4f}" for name, value in figures.items() if isinstance(value, float)]
+    return ["", f"Figures: {', '.join(shown)}."] if shown else []
+
+
+def _use(config: TrainingConfig) -> list[str]:
+    if not config.lora.enabled:
+        return ["```python", 'model = AutoModelForCausalLM.from_pretrained("this folder")', "```"]
+    return [
+        "```python",
+        "from peft import PeftModel",
+        "from transformers import AutoModelForCausalLM, AutoTokenizer",
+        "",
+        f'base = AutoModelForCausalLM.from_pretrained("{config.model.name}")',
+        'model = PeftModel.from_pretrained(base, "this folder")',
+        'tokenizer = AutoTokenizer.from_pretrained("this folder")',
+        "```",
+    ]
+
+
+def _is_whole(checkpoint: Path) -> bool:
+    state = checkpoint / "trainer_state.json"
+    if not checkpoint.name.rpartition("-")[2].isdigit() or not state.is_file():
+        return False
+    try:
+        json.loads(state.read_text(encoding="utf-8"))
+    except ValueError:
+        return False
+    return True
+
+
+def _step_of(line: str) -> int:
+    try:
+        return int(json.loads(line).get("step", 0))
+    except (ValueError, AttributeError, TypeError):
+        return 2**62  # a last line cut by a kill
