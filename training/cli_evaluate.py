@@ -1,4 +1,4 @@
-"""Commands on models that are trained: `merge`, `try` and `evaluate model`; each stands in its own module."""
+"""Commands on models that are trained, and on gold questions: `merge`, `try`, `evaluate model` and `evaluate propose`; each stands in its own module."""
 
 import typer
 
@@ -12,5 +12,6 @@ def mount(app: typer.Typer) -> None:
 
 
 def mount_evaluation(evaluate_app: typer.Typer) -> None:
-    """Add `model` to the group of `savia evaluate`."""
+    """Add `model` and `propose` to the group of `savia evaluate`."""
     mount_lazily(evaluate_app, "model", "training.evaluate")
+    mount_lazily(evaluate_app, "propose", "training.propose")
