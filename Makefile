@@ -9,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: install app test check bench screenshots clean train train-full demo-train
+.PHONY: install app test check bench screenshots clean train train-full evaluate demo-train dataset combine-datasets
 
 install: $(STAMP)
 
@@ -36,6 +36,13 @@ check: install
 DOMAIN ?= herbolaria
 ARGS ?=
 
+# The rows it learns from: all stages that are out of date, or one of them alone.
+dataset: install
+	$(BIN)/savia dataset build --domain "$(DOMAIN)" $(ARGS)
+
+combine-datasets: install
+	$(BIN)/savia dataset combine --domain "$(DOMAIN)" $(ARGS)
+
 train: install
 	$(BIN)/savia train --domain "$(DOMAIN)" $(ARGS)
 
@@ -43,13 +50,20 @@ train-full: install
 	$(BIN)/savia dataset build --domain "$(DOMAIN)"
 	$(BIN)/savia train --domain "$(DOMAIN)" $(ARGS)
 
-# A check of the pipeline, not of answers: a tiny base model and QLoRA of it on the domain's rows.
-DEMO := models/demo
+# The newest run of the domain, or the model that MODEL= names.
+MODEL ?= $(lastword $(sort $(wildcard models/$(DOMAIN)/*/final)))
+evaluate: install
+	$(BIN)/savia evaluate model --domain "$(DOMAIN)" --model-path "$(MODEL)" $(ARGS)
+
+# What a trained model is worth: MODEL= (a merged model or RUN/final), ARGS= for what `savia evaluate model --help` lists.
+MODEL ?=
+evaluate: install
+	test -n "$(MODEL)" || { echo "Name a model: make evaluate MODEL=models/herbolaria-merged"; exit 2; }
+	$(BIN)/savia evaluate model --model-path "$(MODEL)" --domain "$(DOMAIN)" $(ARGS)
+
+# A check of the pipeline, not of answers: tiny base, QLoRA and its control, merge, evaluation, the page (ARGS=--no-open: without).
 demo-train: install
-	test -f "data/build/$(DOMAIN)/export/train.jsonl" || $(BIN)/savia dataset build --domain "$(DOMAIN)"
-	rm -rf $(DEMO)
-	$(BIN)/savia tiny-base --domain "$(DOMAIN)" --kind qwen3 --seconds 60 --output $(DEMO)/base
-	$(BIN)/savia train --domain "$(DOMAIN)" --config training/configs/demo.yaml --model-name $(DEMO)/base --output-dir $(DEMO)/run
+	$(BIN)/python -m training.demo --domain "$(DOMAIN)" $(ARGS)
 
 bench: install
 	$(BIN)/python -m benchmarks

@@ -78,7 +78,7 @@ def vllm_command(plan: VllmPlan) -> list[str]:
         *start,
         model,
         *("--host", plan.host, "--port", str(plan.port)),
-        *([] if plan.adapter else ["--served-model-name", plan.served_name or model]),
+        *_name_options(plan, model),
         *_adapter_options(plan, adapter),
         *_parser_options(model, plan.adapter),
         *_size_options(plan),
@@ -99,6 +99,14 @@ def reasoning_parser(model: str, adapter: str = "") -> str:
     if THINKS not in template or not Path(model).is_dir():
         return ""
     return PARSERS.get(str(_read_json(model, "config.json").get("model_type", "")), "")
+
+
+def _name_options(plan: VllmPlan, model: str) -> list[str]:
+    """The name to ask for. A base in a folder is listed under the folder's name: vLLM would show its whole path to who asks."""
+    if not plan.adapter:
+        return ["--served-model-name", plan.served_name or model]
+    name = Path(model).resolve().name if Path(model).is_dir() else ""
+    return ["--served-model-name", name] if name and name != plan.served_name else []
 
 
 def _adapter_options(plan: VllmPlan, config: dict[str, Any]) -> list[str]:
@@ -148,8 +156,8 @@ def _read_json(folder: str, name: str) -> dict[str, Any]:
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        what = "adapter" if name.startswith("adapter") else "model"
+        what = "an adapter" if name.startswith("adapter") else "a model"
         raise BackendError(
-            f"{folder} is no {what}: {name} is missing or cannot be read.", f"Give the folder of a {what}."
+            f"{folder} is not {what}: {name} is missing or cannot be read.", f"Give the folder of {what}."
         ) from error
     return value if isinstance(value, dict) else {}

@@ -12,7 +12,21 @@ import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from benchmarks import answers, api, archive, commands, histories, latency, near_duplicates, peers, quality, writing
+from benchmarks import (
+    answers,
+    api,
+    archive,
+    commands,
+    dataset,
+    histories,
+    latency,
+    local_backend,
+    near_duplicates,
+    peers,
+    quality,
+    tiny_training,
+    writing,
+)
 from benchmarks.report import Report, Row, missing
 from benchmarks.workspace import BenchmarkFailed, Workspace
 from retrieval.errors import SaviaError
@@ -23,6 +37,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "quality": quality.run,
     "answers": answers.run,
     "api": api.run,
+    "local_backend": local_backend.run,
     "commands": commands.run,
     "peers": peers.run,
     "archive": archive.run,
@@ -30,6 +45,8 @@ BENCHMARKS: dict[str, Benchmark] = {
     "writing": writing.run,
     "histories": histories.run,
     "near_duplicates": near_duplicates.run,
+    "tiny_training": tiny_training.run,
+    "dataset": dataset.run,
 }
 
 

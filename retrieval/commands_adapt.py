@@ -12,6 +12,7 @@ from retrieval.calibrate import calibrate, write_calibration
 from retrieval.console import output, print_json, progress_bar, say
 from retrieval.domain import GoldQuestion
 from retrieval.embedders import PACKAGED, Embedder, adapted_folder, load_embedder
+from retrieval.errors import UsageError
 from retrieval.evaluate import Query, gold_queries
 from retrieval.index import Index
 from retrieval.lock import writer_lock
@@ -48,10 +49,11 @@ def adapt_domain(domain: str | None, steps: int, as_json: bool) -> None:
 
 
 def training_pairs(index: Index, view: View, held_out: frozenset[str]) -> list[Pair]:
-    """Pairs of the documents that are not held out: the built training set's questions, headings with names, and sentences
-    where the training set has few questions."""
+    """Pairs of the documents that are not held out: the built training set's questions, the pack's `pairs.jsonl`, headings
+    with names, and sentences where there are few questions."""
     config = index.domain.config
     rows = list(read_asked(index.settings.build_dir / index.domain.name / "split" / "train.jsonl"))
+    rows += read_pack_pairs(index.domain.folder / "pairs.jsonl")
     if not rows:
         say("No training set has been built (savia dataset build); learning from headings and sentences alone.")
     asked = [*rows, *heading_questions(view, config.sections, config.name_fields)]
@@ -87,6 +89,19 @@ def read_asked(path: Path) -> Iterator[Asked]:
         row = json.loads(line) if line.strip() else {}
         if row.get("sections") and not row.get("history") and len(row["sections"]) == 1:
             yield Asked(str(row["question"]), tuple(row["sections"]))
+
+
+def read_pack_pairs(path: Path) -> list[Asked]:
+    """People's questions with the sections that answer them, which the pack keeps for learning and never measures with."""
+    if not path.is_file():
+        return []
+    try:
+        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line.strip()]
+        return [Asked(str(row["question"]), tuple(row["relevant"])) for row in rows]
+    except (ValueError, KeyError, TypeError) as error:
+        raise UsageError(
+            f"{path} has a line that is no pair ({error}).", 'Write {"question": ..., "relevant": [ids]}.'
+        ) from error
 
 
 class HybridMaker:

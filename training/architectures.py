@@ -83,7 +83,7 @@ class Architecture:
 
 _QWEN3_4B: Final = Architecture("qwen3", 2560, 36, 32, 8, 128, 9728, 151936, True, 262144)
 
-# Read from the models' published config.json files.
+# As published with the models; the parameter counts that follow from them are those the models are known by (a test).
 ARCHITECTURES: Final[dict[str, Architecture]] = {
     "Alibaba-Apsara/DASD-4B-Thinking": _QWEN3_4B,
     "Qwen/Qwen3-4B": Architecture("qwen3", 2560, 36, 32, 8, 128, 9728, 151936, True, 40960),

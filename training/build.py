@@ -28,11 +28,12 @@ from retrieval.console import (
 )
 from retrieval.errors import SaviaError, storage_errors
 from retrieval.lock import writer_lock
-from training.build_setup import open_build
+from training.build_setup import Build, open_build
 from training.build_state import ProgressFile, record_step, write_state
-from training.build_steps import STEPS, Build, Step
+from training.build_steps import STEPS, Step
 from training.data_preparation.dataset_folder import push_to_hub
-from training.data_preparation.export_dataset import FormatOption, RagOption, TagOption, check_choices, export_folder
+from training.data_preparation.export_dataset import FormatOption, RagOption, TagOption, check_choices
+from training.data_preparation.export_files import export_folder
 from training.data_preparation.recipe_part import RecipeOption
 
 LOCK = "build.lock"  # folder of the lock: two builds of one pack would write the same files
@@ -169,6 +170,8 @@ def _print_result(result: dict[str, Any]) -> None:
     output().print(
         escape(f"Ran {ran}; {result['seconds']} s. {'Rows: ' + changes + '.' if changes else ''}"), soft_wrap=True
     )
+    for reason, number in result["stages"].get("export", {}).get("left_out", {}).items():
+        say(f"{number:,} rows were left out at export: {reason}.")
     output().print(escape(f"Next: savia train --domain {result['domain']}   ({result['folder']})"), soft_wrap=True)
 
 

@@ -11,8 +11,8 @@ from typing import Annotated, Any
 import typer
 
 from retrieval.console import DomainOption, JsonOption, output, print_json, print_table, run_command
-from training.build_setup import open_build
-from training.build_steps import STEPS, Build, Step
+from training.build_setup import Build, open_build
+from training.build_steps import STEPS, Step
 from training.data_preparation.augment_job import RunSettings, plan_job, read_last_settings, read_template_rows
 from training.data_preparation.augment_report import estimate_plan, plan_json
 from training.data_preparation.budget import PRICES, read_price

@@ -1,4 +1,4 @@
-"""The stages as a build runs them: what each depends on, which files it leaves, what it does.
+"""The stages as a build runs them.
 
 for step in STEPS:
     if not state.is_current(step.name, step.inputs(build), build.layout): step.run(build, progress)
@@ -6,33 +6,22 @@ for step in STEPS:
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from retrieval.commands_index import sync_with_progress
 from retrieval.console import print_reasons, say
-from retrieval.corpus import scan
-from retrieval.domain import Domain
-from retrieval.embedders import Embedder
 from retrieval.errors import DataError
-from retrieval.files import file_sha256
 from retrieval.index import Index
 from retrieval.lexical import Analyzer
-from retrieval.settings import RetrievalSettings
-from retrieval.wiring import build_embedder
-from training.build_state import BuildState, hash_files, hash_of, program_hash
+from training.build_inputs import stage_inputs, stage_outputs
+from training.build_setup import Build
 from training.data_preparation import augment_with_llm
 from training.data_preparation.combine import combine_datasets, read_sources, write_combined
-from training.data_preparation.export_dataset import (
-    export_folder,
-    export_rows,
-    has_corpus,
-    read_split,
-    report_counts,
-    write_export,
-)
+from training.data_preparation.export_dataset import read_split
+from training.data_preparation.export_files import export_folder, report_counts, write_export
+from training.data_preparation.export_rows import export_rows
 from training.data_preparation.generate_qa import count_examples, generate_examples, spread
 from training.data_preparation.import_dataset import import_rows, name_of, read_source, write_import
 from training.data_preparation.kept_choices import read_choices
@@ -40,61 +29,15 @@ from training.data_preparation.leakage import check_leakage
 from training.data_preparation.parse_documents import parse_documents
 from training.data_preparation.quality import filter_examples, reason_counts, section_texts, write_filtered
 from training.data_preparation.row_passages import PassageFinder
-from training.data_preparation.sections import ParsedSection, read_sections, write_sections
+from training.data_preparation.sections import write_sections
 from training.data_preparation.split import read_pins, split_examples, write_split
 from training.data_preparation.templates import read_templates
-from training.dataset_config import DatasetConfig
 from training.decisions import read_decisions
 from training.example import read_examples, write_examples
-from training.layout import SPLITS, BuildLayout
+from training.layout import SPLITS
 
 Progress = Callable[[str, int, int], None]
 _ID = re.compile(rb'"id": "([^"]+)"')
-IMPORTED = (".json", ".jsonl", ".ndjson", ".gz", ".xml", ".parquet")
-
-
-@dataclass
-class Build:
-    """One pack's build: where things lie, the settings of the data set, and what the person asked for."""
-
-    settings: RetrievalSettings
-    domain: Domain
-    layout: BuildLayout
-    config: DatasetConfig
-    state: BuildState
-    llm: Mapping[str, Any] | None = None
-    """Options for the augment stage; None: no model is asked."""
-    template_samples: int | None = None
-    redraw: bool = False
-    changes: dict[str, int] = field(default_factory=dict)
-
-    @cached_property
-    def embedder(self) -> Embedder | None:
-        return build_embedder(self.settings, say)
-
-    @cached_property
-    def corpus(self) -> dict[str, str]:
-        """SHA-256 of every readable document, by path."""
-        if not self.domain.corpus.is_dir():
-            return {}
-        return {file.path: file_sha256(file.location) for file in scan(self.domain.corpus) if not file.refused}
-
-    @property
-    def with_passages(self) -> bool:
-        return self.config.rag and has_corpus(self.domain)
-
-    def sections(self) -> list[ParsedSection]:
-        return list(read_sections(self.layout.sections)) if self.layout.sections.is_file() else []
-
-    def pack_files(self) -> list[Path]:
-        """The pack's ready-made rows."""
-        folder = self.domain.folder / "datasets"
-        found = sorted(folder.iterdir()) if folder.is_dir() else []
-        return [path for path in found if path.is_file() and path.suffix.lower() in IMPORTED]
-
-    def imported_files(self) -> list[Path]:
-        folder = self.layout.folder("import")
-        return sorted(path for path in folder.glob("*.jsonl") if not path.name.endswith(".rejected.jsonl"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,46 +48,6 @@ class Step:
     inputs: Callable[[Build], str]
     outputs: Callable[[Build], Sequence[Path]]
     run: Callable[[Build, Progress], dict[str, Any]]
-
-
-# --- what each stage hangs on ---------------------------------------------------------------------------------------------
-
-
-def _inputs(name: str, build: Build) -> str:
-    layout, config, domain = build.layout, build.config, build.domain
-    made = {stage: layout.examples(stage) for stage in ("generate", "augment", "combine", "filter")}
-    pack = domain.config.model_dump(mode="json")
-    match name:
-        case "parse":
-            parts: list[Any] = [build.corpus]
-        case "generate":
-            digest = read_templates(domain.folder, domain.config).digest
-            parts = [hash_files([layout.sections]), digest, pack, build.template_samples]
-        case "augment":
-            kept = layout.folder("augment")
-            own = [layout.sections, made["generate"], kept / "journal.jsonl", kept / "settings.json"]
-            asked = build.llm is not None or (kept / "settings.json").is_file()
-            parts = [hash_files([*own, domain.folder / "augment.yaml"]), pack, build.llm] if asked else []
-        case "import":
-            parts = [{path.name: file_sha256(path) for path in build.pack_files()}]
-        case "combine":
-            files = [made["generate"], made["augment"], layout.decisions, *build.imported_files()]
-            names = [path.name for path in files]
-            parts = [names, hash_files(files), config.weights, config.max_repeats, config.seed]
-        case "filter":
-            limits = [config.min_tokens, config.max_tokens, config.drop_safety_levels]
-            parts = [hash_files([made["combine"], layout.sections]), pack, limits, build.settings.embedder]
-        case "split":
-            pins = sorted(layout.folder("import").glob("*.splits.jsonl"))
-            files = [made["filter"], domain.folder / "questions.jsonl", *pins]
-            parts = [hash_files(files), config.ratios, config.seed, pack["language"]]
-        case _:
-            shown = build.corpus if build.with_passages else {}
-            parts = [hash_files(map(layout.split, SPLITS)), config.model_dump(mode="json"), pack, shown]
-    return hash_of(name, program_hash(), parts)
-
-
-# --- what each stage does -------------------------------------------------------------------------------------------------
 
 
 def _parse(build: Build, progress: Progress) -> dict[str, Any]:
@@ -284,25 +187,8 @@ def compare_rows(before: Mapping[str, int], after: Mapping[str, int]) -> dict[st
     }
 
 
-def _outputs(name: str, build: Build) -> Sequence[Path]:
-    layout = build.layout
-    match name:
-        case "parse":
-            return [layout.sections]
-        case "import":
-            return [layout.imported(name_of(str(path))) for path in build.pack_files()]
-        case "split":
-            return [layout.split(part) for part in SPLITS]
-        case "export":
-            folder = export_folder(layout, build.config)
-            names = (*(f"{part}.jsonl" for part in SPLITS), "README.md", "provenance.json", "dataset/dataset_dict.json")
-            return [folder / file for file in names]
-        case _:
-            return [layout.root / name / "examples.jsonl"]
-
-
 def _step(name: str, run: Callable[[Build, Progress], dict[str, Any]]) -> Step:
-    return Step(name, lambda build: _inputs(name, build), lambda build: _outputs(name, build), run)
+    return Step(name, lambda build: stage_inputs(name, build), lambda build: stage_outputs(name, build), run)
 
 
 STEPS = tuple(

@@ -36,6 +36,7 @@ ALIASES: Final[dict[str, str]] = {
     "bnb_4bit_compute_dtype": "quantization.compute_dtype",
     "bnb_4bit_use_double_quant": "quantization.double_quant",
     "use_lora": "lora.enabled",
+    "r": "lora.r",
     "lora_r": "lora.r",
     "lora_rank": "lora.r",
     "lora.rank": "lora.r",

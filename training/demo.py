@@ -10,11 +10,11 @@ training on the same answers given to other questions: where that does as well, 
 import gc
 import os
 import random
+import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -104,19 +104,19 @@ class Demo:
 def run_demo(pack: Domain, folder: Path, size: Size, seed: int, report: Report) -> Demo:
     """All of it in one folder; returns the figures. Raises whatever a stage raises."""
     begun = time.monotonic()
-    with _said("Rows from the pack's documents"):
-        train, test = write_demo_rows(pack, folder, seed)
-    with _said(f"A tiny base model, pretrained for {size.seconds:g} seconds"):
-        make_tiny_base("qwen3", folder / "base", pack, size.seconds, seed)
-    with _said("QLoRA on the rows"):
-        train_adapter(pack, folder, train, test, "run", size.steps, seed)
-    with _said("Its control: QLoRA on the same answers given to other questions"):
-        shuffled = write_shuffled(train, folder / "rows" / "train_shuffled.jsonl", pack, seed)
-        train_adapter(pack, folder, shuffled, test, "control", size.steps, seed)
-    with _said("Merge"):
-        merged = merge(MergeRequest(folder / "run" / "final", folder / "merged"), pack, report)
-    with _said("Evaluation on rows that were not learned from"):
-        evaluation = _evaluate(pack, folder, test, size, report)
+    _tell("Rows from the pack's documents")
+    train, test = write_demo_rows(pack, folder, seed)
+    _tell(f"A tiny base model, pretrained for {size.seconds:g} seconds")
+    make_tiny_base("qwen3", folder / "base", pack, size.seconds, seed)
+    _tell("QLoRA on the rows")
+    train_adapter(pack, folder, train, test, "run", size.steps, seed)
+    _tell("Its control: QLoRA on the same answers given to other questions")
+    shuffled = write_shuffled(train, folder / "rows" / "train_shuffled.jsonl", pack, seed)
+    train_adapter(pack, folder, shuffled, test, "control", size.steps, seed)
+    _tell("Merge")
+    merged = merge(MergeRequest(folder / "run" / "final", folder / "merged"), pack, report)
+    _tell("Evaluation on rows that were not learned from")
+    evaluation = _evaluate(pack, folder, test, size, report)
     base, control, finetuned = evaluation.arms
     done = Demo(
         folder, evaluation, merged, ratio_interval(base.losses, finetuned.losses),
@@ -166,6 +166,7 @@ def train_adapter(pack: Domain, folder: Path, train: Path, test: Path, name: str
     }
     config = load_recipe(pack, str(RECIPE), overrides=overrides).config
     run = RunFolder(folder / name)
+    shutil.rmtree(run.root, ignore_errors=True)  # an earlier demonstration's
     trainer = QLoRATrainer(config, run, read_settings(domain=pack.name))
     trainer.train()
     del trainer
@@ -255,10 +256,8 @@ def _evaluate(pack: Domain, folder: Path, test: Path, size: Size, report: Report
         return evaluate_models(plan, journal, report)
 
 
-@contextmanager
-def _said(what: str) -> Iterator[None]:
+def _tell(what: str) -> None:
     errors().print(f"[bold]{escape(what)}[/bold]")
-    yield
 
 
 if __name__ == "__main__":

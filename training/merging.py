@@ -140,7 +140,13 @@ def add_adapter(files: ModelFiles, into: Into, dtype: Precision, prompt: ChatPro
         request = ModelRequest(files.base, None, "4bit", "float32", "cpu")
         network = _dequantize(load_model(request, prompt, report).network)
         network = PeftModel.from_pretrained(network, files.adapter, use_safetensors=True)
-    merged = network.merge_and_unload(safe_merge=True)
+    try:
+        merged = network.merge_and_unload(safe_merge=True)
+    except ValueError as error:  # what peft raises for weights that are not finite
+        raise TrainingError(
+            f"The adapter {files.adapter} cannot be merged: {str(error).strip().splitlines()[0]}",
+            "Train it again: savia train",
+        ) from error
     merged.eval().requires_grad_(False)
     return merged
 
@@ -198,7 +204,9 @@ class _Merge:
 
     def run(self) -> Merged:
         before = self._step("Running base and adapter", self._observe_parts)
-        merged = [self._step("Merging", self._add)]  # in a list, so that it can be let go before the folder is read back
+        merged = [
+            self._step("Merging", self._add)
+        ]  # in a list, so that it can be let go before the folder is read back
         parity = compare(before, self._step("Comparing", lambda: observe(merged[0], self.prompts)))
         self._check(parity)
         self._step("Writing", lambda: self._write(merged.pop()))

@@ -27,6 +27,7 @@ MOST_FAULTS_SHOWN: Final = 3
 VALIDATION_PART: Final = (
     8  # of `max_samples` training rows, one validation row for so many: as the default split has it
 )
+_FACTS: Final = ("task", "type", "safety_level", "source")  # kept of rows that are not our own
 _VALIDATION: Final = ("validation", "val", "valid", "dev", "eval")
 _LABELS: Final = ("Pregunta: ", "Question: ")  # what stands before the question when passages come first
 
@@ -163,7 +164,9 @@ def _read_row(raw: RawRow, domain: Domain | None) -> TrainingRow:
         messages = _as_messages(convert(raw.value, shape, origin="file"), domain)
     metadata = raw.value.get("metadata")
     identity = raw.value.get("id") or hashlib.sha256(json.dumps(messages).encode()).hexdigest()[:16]
-    return TrainingRow(str(identity), messages, metadata if isinstance(metadata, dict) else {})
+    if not isinstance(metadata, dict):
+        metadata = {name: raw.value[name] for name in _FACTS if isinstance(raw.value.get(name), str)}
+    return TrainingRow(str(identity), messages, metadata)
 
 
 def _content(turn: dict[str, Any]) -> str:

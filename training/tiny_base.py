@@ -5,10 +5,8 @@
 For tests and the offline demonstration: it shows that the pipeline runs, and answers nothing.
 """
 
-import random
 import shutil
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import mkdtemp
@@ -22,6 +20,7 @@ from retrieval.errors import DataError, UsageError, storage_errors
 from retrieval.files import write_atomically
 from retrieval.settings import read_settings
 from training.chat_layout import read_template
+from training.pretraining import pretrain
 
 Kind = Literal["qwen3", "llama", "phi"]
 
@@ -30,10 +29,6 @@ HIDDEN: Final = 192  # six layers of this width: 3.4 M parameters with Qwen3's l
 LAYERS: Final = 6
 HEADS: Final = 4
 WINDOW: Final = 4096  # longest text in tokens; rotary positions cost nothing until they are used
-BATCH_TOKENS: Final = 2048  # 16 windows of 128: what two cores digest in a quarter of a second
-CHUNK: Final = 128
-PEAK_RATE: Final = 3e-3  # as usual for models this small
-WARMUP: Final = 0.05  # share of the time in which the rate rises
 LARGEST_TEXT: Final = 20_000_000  # characters read from a pack: more adds nothing to a model of this size
 
 REASONING: Final = ("<think>", "</think>")
@@ -188,19 +183,6 @@ def _model_config(kind: Kind, tokenizer: Any, hidden: int, layers: int) -> Any:
             return PhiConfig(**shared, intermediate_size=3 * hidden, num_key_value_heads=HEADS)
 
 
-# --- pretraining ----------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Pretraining:
-    """What a timed pretraining did; `loss` is the mean over its last tenth, in nats per token."""
-
-    steps: int
-    tokens: int
-    seconds: float
-    loss: float
-
-
 def read_texts(domain: Domain) -> list[str]:
     """The pack's documents, or the texts of its data sets where it has no corpus. Raises `DataError`."""
     paths = sorted(domain.corpus.rglob("*.md")) or sorted(
@@ -218,49 +200,6 @@ def read_texts(domain: Domain) -> list[str]:
             f"The pack {domain.name} holds no text to learn from.", "Add documents to its corpus/ or rows to datasets/."
         )
     return texts
-
-
-def pretrain(model: Any, tokenizer: Any, texts: Sequence[str], seconds: float, seed: int, report: Any) -> Pretraining:
-    """Next-token training on `texts` for a given time; changes `model`. `report(stage, done, total)` shows seconds."""
-    import torch
-
-    begun = time.monotonic()
-    batches = _draw_batches(tokenizer, texts, random.Random(seed))
-    optimizer = torch.optim.AdamW(model.parameters(), lr=PEAK_RATE, betas=(0.9, 0.95), weight_decay=0.1)
-    losses: list[float] = []
-    tokens = 0
-    model.train()
-    while (spent := time.monotonic() - begun) < seconds:
-        for group in optimizer.param_groups:
-            group["lr"] = PEAK_RATE * _rate(spent / seconds)
-        batch = torch.tensor(next(batches))
-        loss = model(input_ids=batch, labels=batch).loss
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        optimizer.zero_grad()
-        losses.append(loss.item())
-        tokens += batch.numel()
-        report("Pretraining (seconds)", round(spent), round(seconds))
-    model.eval()
-    last = losses[-max(1, len(losses) // 10) :]
-    return Pretraining(len(losses), tokens, time.monotonic() - begun, sum(last) / max(1, len(last)))
-
-
-def _rate(progress: float) -> float:
-    """A short linear rise, then a linear fall to a tenth."""
-    return min(progress / WARMUP, 1.0) * (1.0 - 0.9 * progress) if progress > 0 else 0.01
-
-
-def _draw_batches(tokenizer: Any, texts: Sequence[str], draw: random.Random) -> Iterator[list[list[int]]]:
-    """Windows of `CHUNK` tokens at random places of all texts, one after another."""
-    end = tokenizer.eos_token_id
-    stream = [token for ids in tokenizer(list(texts))["input_ids"] for token in (*ids, end)]
-    while len(stream) <= CHUNK:
-        stream += stream
-    while True:
-        starts = [draw.randrange(len(stream) - CHUNK) for _ in range(BATCH_TOKENS // CHUNK)]
-        yield [stream[start : start + CHUNK] for start in starts]
 
 
 def command(

@@ -27,6 +27,7 @@ class Generator:
     def __init__(self, loaded: LoadedModel, keep_prefixes: bool = True) -> None:
         self.loaded = loaded
         self._keep = keep_prefixes and _can_keep(loaded)
+        self._part = CPU_PART if loaded.device == "cpu" else GPU_PART
         self._prefixes: OrderedDict[tuple[int, ...], Any] = OrderedDict()
 
     def run(
@@ -88,12 +89,13 @@ class Generator:
         )
 
     def read(self, ids: Any, tokens: tuple[int, ...], prefix: tuple[int, ...], stopped: Event) -> Any:
-        """The cache of all of the prompt but its last token, which begins the generation; None where the model has its own."""
+        """The cache of the prompt but for its last part, which `generate` reads itself; None where the model has its own."""
         if not self._keep:
             return None
         known = len(prefix) if LEAST_PREFIX <= len(prefix) < len(tokens) and tokens[: len(prefix)] == prefix else 0
         cache = self._prefix(ids[:, :known], prefix, stopped) if known else self._empty()
-        return self._extend(cache, ids[:, :-1], stopped)
+        left = (ids.shape[1] - 1 - cache.get_seq_length()) % self._part + 1
+        return self._extend(cache, ids[:, :-left], stopped)
 
     def _prefix(self, ids: Any, prefix: tuple[int, ...], stopped: Event) -> Any:
         """A copy of the prefix's cache, which is made when first asked for."""
@@ -111,13 +113,12 @@ class Generator:
         """The cache after reading on from where it ends."""
         import torch
 
-        network, part = self.loaded.network, CPU_PART if self.loaded.device == "cpu" else GPU_PART
-        for start in range(cache.get_seq_length(), ids.shape[1], part):
+        for start in range(cache.get_seq_length(), ids.shape[1], self._part):
             if stopped.is_set():
                 break
-            end = min(start + part, ids.shape[1])
+            end = min(start + self._part, ids.shape[1])
             mask = torch.ones((1, end), dtype=torch.long, device=ids.device)
-            network(
+            self.loaded.network(
                 input_ids=ids[:, start:end],
                 attention_mask=mask,
                 past_key_values=cache,

@@ -36,6 +36,7 @@ from retrieval.domain import DomainConfig
 from retrieval.errors import BackendError
 
 BEAT: Final = 0.25  # seconds between two looks at whether to stop
+PACE: Final = 0.02  # seconds between two pieces: nobody reads faster
 _SMALLER: Final = "Ask a shorter question, or set SAVIA_QUANTIZATION=4bit."
 
 Item = Rendered | list[int] | None  # the prompt as it was read, then tokens, then None
@@ -53,6 +54,10 @@ class ModelOwner:
     def loaded(self) -> LoadedModel | None:
         """The model in memory, if there is one."""
         return self._generator.loaded if self._generator else None
+
+    def holds(self, request: ModelRequest) -> bool:
+        """Whether it is this model that is in memory."""
+        return self._generator is not None and self._request == request
 
     def use(self, request: ModelRequest, prompt: ChatPrompt, report: Progress) -> Generator:
         """The generator of a model, which takes the place of another one. Raises `BackendError`."""
@@ -124,6 +129,11 @@ class LocalBackend:
     def queue_position(self) -> int:
         """How many questions would come before one that is asked now."""
         return len(self._line)
+
+    @property
+    def loaded(self) -> bool:
+        """Whether this model, and not another one or none, is in memory."""
+        return self._owner.holds(self._request)
 
     def load(self, progress: Progress | None = None) -> None:
         """Load the model ahead of the first question. Raises `BackendError`."""
@@ -244,17 +254,28 @@ class LocalLLM(TextModel):
 
 
 def _take(job: Job, items: "SimpleQueue[Item]") -> Iterator[Item]:
-    """What the job puts, as it comes; None each time nothing came for a moment."""
+    """What the job puts, as it comes; None each time nothing came for a moment.
+
+    Tokens that come faster than `PACE` are taken together: a reader who wakes at each of them holds the model up.
+    """
     while True:
         try:
             item = items.get(timeout=BEAT)
         except Empty:
             yield None
             continue
-        if item is None:
+        ended = False
+        while isinstance(item, list) and not items.empty():
+            following = items.get()
+            ended = following is None
+            item += following if isinstance(following, list) else []
+        if item is not None:
+            yield item
+        if item is None or ended:
             job.wait()
             return
-        yield item
+        if isinstance(item, list):
+            job.wait(PACE)
 
 
 def _give_memory_back() -> None:

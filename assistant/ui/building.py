@@ -5,10 +5,8 @@
 As soon as a view is published (words only, within seconds) the page can answer; the child goes on embedding.
 """
 
-import os
 import re
 import subprocess
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +14,7 @@ from pathlib import Path
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator as Slot
 
+from assistant.ui.child import last_words, read_tail, start_child
 from assistant.ui.safe_markdown import safe_text
 from assistant.ui.strings import Words
 from retrieval.index import Index
@@ -23,7 +22,6 @@ from retrieval.lock import is_being_written
 from retrieval.view import current_view_name
 
 POLL = 0.25  # seconds between two looks at the log
-TAIL = 8_192  # bytes of the log that are read: progress is redrawn many times
 
 _STAGES = {
     "Reading documents": "building_read",
@@ -32,7 +30,6 @@ _STAGES = {
     "Removing old passages": "building_delete",
 }
 _PROGRESS = re.compile(rf"({'|'.join(_STAGES)})\D*?(\d+)/(\d+)")
-_ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +56,8 @@ def offer_build(index: Index, say: Words, verb: str = "sync") -> None:
 
 def start_build(index: Index, verb: str = "sync") -> subprocess.Popen[bytes]:
     """Run `savia index sync` as a child whose progress goes to a log beside the index."""
-    log = _log(index)
-    log.parent.mkdir(parents=True, exist_ok=True)
-    # A terminal's progress bar, though the log is a file: FORCE_COLOR makes Rich redraw it as it moves.
-    terminal = {"FORCE_COLOR": "1", "TERM": "xterm", "COLUMNS": "100", "NO_COLOR": ""}
-    environment = {**os.environ, **terminal, "SAVIA_HOME": str(index.settings.home.resolve())}
-    command = [sys.executable, "-m", "savia", "index", verb, "--domain", index.domain.name]
-    with log.open("wb") as output:
-        process = subprocess.Popen(command, env=environment, stdout=output, stderr=output, stdin=subprocess.DEVNULL)
+    arguments = ["index", verb, "--domain", index.domain.name]
+    process = start_child(arguments, _log(index), index.settings.home)
     builds()[index.folder] = process
     return process
 
@@ -83,7 +74,7 @@ def _start(index: Index, verb: str) -> None:
 
 def read_stage(log: Path) -> Stage | None:
     """The latest progress that the log shows."""
-    found = _PROGRESS.findall(_read_tail(log))
+    found = _PROGRESS.findall(read_tail(log))
     if not found:
         return None
     name, done, total = found[-1]
@@ -103,26 +94,9 @@ def _follow(index: Index, process: "subprocess.Popen[bytes] | None", place: Slot
         time.sleep(POLL)
     builds().pop(index.folder, None)
     if process is not None and process.returncode:
-        place.error(f"{say['build_failed']} {safe_text(_last_words(_log(index)))}", icon=":material/error:")
+        place.error(f"{say['build_failed']} {safe_text(last_words(_log(index)))}", icon=":material/error:")
         return
     st.rerun()
-
-
-def _last_words(log: Path) -> str:
-    """The command's own sentence about what went wrong."""
-    lines = [line.strip() for line in _read_tail(log).splitlines() if line.strip()]
-    for place in range(len(lines) - 1, -1, -1):
-        if lines[place].startswith("Error:"):
-            return " ".join(lines[place:]).removeprefix("Error:").strip()
-    return lines[-1] if lines else ""
-
-
-def _read_tail(log: Path) -> str:
-    try:
-        data = log.read_bytes()[-TAIL:]
-    except OSError:
-        return ""
-    return _ANSI.sub("", data.decode("utf-8", "replace"))
 
 
 def _log(index: Index) -> Path:

@@ -16,7 +16,7 @@ from assistant.answer import Assistant
 from assistant.settings import AssistantSettings
 from assistant.wiring import build_assistant
 from retrieval.domain import Domain
-from retrieval.embedders import Embedder
+from retrieval.embedders import AUTO, Embedder, adapted_folder
 from retrieval.index import Index
 from retrieval.lock import is_being_written
 from retrieval.retrievers import DenseRetriever, HybridRetriever
@@ -39,10 +39,15 @@ class Opened:
 
 
 def open_assistant(domain: Domain, retrieval: RetrievalSettings, settings: AssistantSettings) -> Opened:
-    """The domain's assistant over its current view. Raises `IndexProblem`, `UsageError`."""
+    """The domain's assistant over its current view, which quotes; the chat puts other backends in its place.
+
+    Raises `IndexProblem`, `UsageError`.
+    """
+    retrieval = retrieval.model_copy(update={"domain": domain.name})
+    settings = settings.model_copy(update={"backend": "extractive"})
     index = Index(domain, retrieval)
     stamp = _stamp(index)
-    key = (domain.name, str(retrieval.home), retrieval.embedder, settings.backend, settings.retriever)
+    key = (domain.name, str(retrieval.home), retrieval.embedder, _adapted(retrieval), settings.retriever)
     opened = _open(*key, retrieval, settings, stamp)
     if opened.stamp != stamp:
         _open.clear(*key, retrieval, settings, stamp)
@@ -76,18 +81,31 @@ def _open(
     name: str,
     home: str,
     embedder_name: str,
-    backend: str,
+    adapted: str,
     retriever: str,
     _retrieval: RetrievalSettings,
     _settings: AssistantSettings,
     _stamp: Stamp,
 ) -> Opened:
-    embedder, notes = _embedder(embedder_name, str(_retrieval.models_dir), _retrieval)
+    embedder, notes = _embedder(embedder_name, str(_retrieval.models_dir), adapted, _retrieval)
     assistant = build_assistant(name, _retrieval, _settings, embedder, engine="dense")
     return Opened(assistant, _stamp, notes)
 
 
+def open_embedder(retrieval: RetrievalSettings) -> Embedder | None:
+    """The embedder of the settings' domain, shared with its assistant; None where words alone are searched."""
+    return _embedder(retrieval.embedder, str(retrieval.models_dir), _adapted(retrieval), retrieval)[0]
+
+
+def _adapted(retrieval: RetrievalSettings) -> str:
+    """The domain and the time of its own embedder, where it has one; domains without one share the packaged one."""
+    folder = adapted_folder(retrieval.models_dir, retrieval.domain)
+    return f"{retrieval.domain} {_changed(folder)}" if retrieval.embedder == AUTO and folder.is_dir() else ""
+
+
 @st.cache_resource(max_entries=2, show_spinner=False)
-def _embedder(name: str, models: str, _retrieval: RetrievalSettings) -> tuple[Embedder | None, tuple[str, ...]]:
+def _embedder(
+    name: str, models: str, adapted: str, _retrieval: RetrievalSettings
+) -> tuple[Embedder | None, tuple[str, ...]]:
     notes: list[str] = []
     return build_embedder(_retrieval, notes.append), tuple(notes)

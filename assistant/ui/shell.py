@@ -1,7 +1,7 @@
 """What surrounds every page: settings, the domain switch, the assistant, the errors.
 
 workplace = open_workplace()
-if workplace: show_chat(workplace.assistant, workplace.say)
+if workplace: show_chat(workplace.page)
 """
 
 from dataclasses import dataclass
@@ -10,8 +10,11 @@ from pathlib import Path
 import streamlit as st
 
 from assistant.answer import Assistant
-from assistant.settings import read_assistant_settings
+from assistant.feedback import feedback_path
+from assistant.settings import AssistantSettings, read_assistant_settings
+from assistant.ui.backend_choice import choose_writers
 from assistant.ui.chat import start_new_chat
+from assistant.ui.exchanges import ChatPage
 from assistant.ui.problems import Place, show_empty, show_problem
 from assistant.ui.resources import Opened, open_assistant
 from assistant.ui.safe_markdown import safe_text
@@ -25,10 +28,25 @@ from retrieval.settings import RetrievalSettings, read_settings
 
 @dataclass(frozen=True)
 class Workplace:
-    """A domain that can be asked, and the words to talk about it."""
+    """A domain that can be asked, the settings, and the words to talk about it."""
 
     assistant: Assistant
     say: Words
+    retrieval: RetrievalSettings
+    settings: AssistantSettings
+
+    @property
+    def build(self) -> Path:
+        """Where everything that is generated for the domain lies."""
+        return self.retrieval.build_dir / self.assistant.domain.name
+
+    @property
+    def page(self) -> ChatPage:
+        return ChatPage(self.assistant, self.say, feedback_path(self.build))
+
+    def writers(self) -> list[Assistant]:
+        """Draw the switch of backends; who answers the next question."""
+        return choose_writers(self.assistant, self.settings, self.build, self.say)
 
 
 def open_workplace() -> Workplace | None:
@@ -52,7 +70,8 @@ def open_workplace() -> Workplace | None:
     if not len(opened.assistant.view):
         show_empty(Index(domain, settings), say)
         return None
-    return Workplace(opened.assistant, say)
+    settings = settings.model_copy(update={"domain": name})
+    return Workplace(opened.assistant, say, settings, assistant_settings)
 
 
 def _wanted(settings: RetrievalSettings) -> str:

@@ -18,7 +18,7 @@ from assistant.ui.strings import Words
 MAX_CLAIM = 160  # characters of an unsupported statement that are repeated
 
 
-def show_sources(answer: Answer, say: Words, domain: str, key: int, folded: bool = False) -> None:
+def show_sources(answer: Answer, say: Words, domain: str, key: int | str, folded: bool = False) -> None:
     """Cards of the cited passages, then the rest. `folded` puts all of it behind a click (older answers)."""
     with st.container(key=f"passages {key}"):
         _show(answer, say, domain, folded)

@@ -52,8 +52,16 @@ def test_an_adapter_is_served_on_its_own_base_with_room_for_its_rank(tmp_path: P
     base = model(tmp_path / "base")
     lora = adapter(tmp_path / "lora", base, rank=48)
     command = vllm_command(VllmPlan(adapter=lora))
-    assert command[:3] == ["vllm", "serve", base] and "--served-model-name" not in command
-    assert command[7:12] == ["--enable-lora", "--lora-modules", f"lora={lora}", "--max-lora-rank", "64"]
+    assert command[:3] == ["vllm", "serve", base] and command[7:9] == ["--served-model-name", "base"]
+    assert command[9:14] == ["--enable-lora", "--lora-modules", f"lora={lora}", "--max-lora-rank", "64"]
+
+
+def test_a_base_from_the_hub_or_of_the_adapters_name_keeps_its_own(tmp_path: Path) -> None:
+    hub = adapter(tmp_path / "lora", "maker/model")
+    (tmp_path / "runs").mkdir()
+    twin = adapter(tmp_path / "runs" / "base", model(tmp_path / "base"))
+    for folder in (hub, twin):
+        assert "--served-model-name" not in vllm_command(VllmPlan(adapter=folder))
 
 
 def test_sizes_are_passed_on_where_they_are_given(tmp_path: Path) -> None:

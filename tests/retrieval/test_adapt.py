@@ -8,7 +8,7 @@ import pytest
 from retrieval.adapt import Trial, adapt
 from retrieval.adapt_pairs import Asked, build_pairs, choose_held_out, heading_questions, sentence_questions
 from retrieval.adapt_train import TrainPlan
-from retrieval.commands_adapt import read_asked
+from retrieval.commands_adapt import read_asked, read_pack_pairs
 from retrieval.domain import SectionRule, load_domain
 from retrieval.embedders import Embedder
 from retrieval.errors import UsageError
@@ -71,6 +71,16 @@ def test_follow_ups_and_rows_of_several_sections_are_left_out(tmp_path: Path) ->
     )
     assert list(read_asked(tmp_path / "train.jsonl")) == [Asked("a", ("x#y",))]
     assert list(read_asked(tmp_path / "none.jsonl")) == []
+
+
+def test_a_packs_own_pairs_are_read_and_a_line_that_is_none_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "pairs.jsonl"
+    assert read_pack_pairs(path) == []
+    path.write_text('{"question": "a", "relevant": ["x#y", "x#z"], "kind": "direct"}\n')
+    assert read_pack_pairs(path) == [Asked("a", ("x#y", "x#z"))]
+    path.write_text('{"question": "a"}\n')
+    with pytest.raises(UsageError, match="no pair"):
+        read_pack_pairs(path)
 
 
 def test_another_models_vectors_are_measured_without_touching_the_index(view: View) -> None:

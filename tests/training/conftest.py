@@ -10,6 +10,7 @@ import pytest
 from tests.training.tiny import KINDS, PLANTS, make_row
 from training.config import TrainingConfig
 from training.tiny_base import build_tiny_model
+from training.trainer import QLoRATrainer
 
 
 @pytest.fixture(scope="session")
@@ -55,3 +56,28 @@ def make_config(tiny_bases: dict[str, Path], rows_folder: Path, tmp_path: Path) 
         return TrainingConfig(**{**values, **given})
 
     return make
+
+
+@pytest.fixture(scope="session")
+def trained(tiny_bases: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run of the Qwen3 kind, really trained in 4 bits for some seconds; its adapter is in `final/`."""
+    root = tmp_path_factory.mktemp("trained")
+    for name, part in (("train", PLANTS[8:]), ("validation", PLANTS[:8])):
+        rows = [json.dumps(make_row(plant, number)) for number, plant in enumerate(part)]
+        (root / f"{name}.jsonl").write_text("\n".join(rows), encoding="utf-8")
+    config = TrainingConfig(
+        model={"name": str(tiny_bases["qwen3"])},
+        lora={"r": 8, "alpha": 16},
+        dataset_path=root,
+        output_dir=root / "run",
+        max_steps=40,
+        gradient_accumulation_steps=1,
+        per_device_train_batch_size=4,
+        learning_rate=1e-2,
+        max_length=256,
+        eval_strategy="no",
+        save_strategy="no",
+        report_to="none",
+    )
+    QLoRATrainer(config).train()
+    return root / "run"

@@ -15,8 +15,9 @@ from tests.conftest import WritePack
 from tests.training.data_preparation.exporting import CONFIG, make_pack
 from training.build import LOCK, run_build, summarise
 from training.build_plan import make_plan
+from training.build_setup import Build
 from training.build_state import read_state
-from training.build_steps import Build, compare_rows
+from training.build_steps import compare_rows
 from training.dataset_config import DatasetConfig
 from training.decisions import Decision, write_decision
 from training.layout import SPLITS, BuildLayout

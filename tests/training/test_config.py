@@ -197,3 +197,15 @@ def test_every_alias_leads_to_a_setting_that_exists(key: str) -> None:
 @given(st.dictionaries(st.text(max_size=12), st.recursive(st.integers() | st.text(max_size=5), st.lists, max_leaves=3)))
 def test_whatever_stands_in_a_file_is_translated_or_refused_in_words(raw: dict[str, Any]) -> None:
     translate_keys(raw)
+
+
+@pytest.mark.parametrize(("name", "kind"), [("ddp", "MULTI_GPU"), ("fsdp", "FSDP"), ("deepspeed_zero3", "DEEPSPEED")])
+def test_the_launch_files_are_read_by_accelerate(name: str, kind: str) -> None:
+    from accelerate.commands.config import load_config_from_file
+
+    config = load_config_from_file(str(ROOT / "training" / "configs" / "accelerate" / f"{name}.yaml"))
+    assert (config.distributed_type.value, config.num_processes, config.mixed_precision) == (kind, 2, "bf16")
+
+
+def test_the_demonstrations_recipe_is_a_recipe() -> None:
+    assert load_recipe(None, str(ROOT / "training" / "configs" / "demo.yaml")).config.max_steps == 60

@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from assistant.messages import Message
@@ -38,6 +38,7 @@ def test_citations_neither_help_nor_hurt() -> None:
     assert exact_match("Alivia quemaduras [1].", "alivia quemaduras")
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from("abc"), max_size=8), st.lists(st.sampled_from("abc"), max_size=8))
 def test_rouge_l_agrees_with_the_usual_package(one: list[str], other: list[str]) -> None:
     from rouge_score.rouge_scorer import RougeScorer
@@ -68,7 +69,10 @@ def test_nothing_found_is_an_empty_list(text: str) -> None:
 
 
 def test_relations_are_pairs_whatever_the_arrow() -> None:
-    assert read_entities("cisplatin -> hearing loss\ncisplatin|nausea") == ["cisplatin -> hearing loss", "cisplatin -> nausea"]
+    assert read_entities("cisplatin -> hearing loss\ncisplatin|nausea") == [
+        "cisplatin -> hearing loss",
+        "cisplatin -> nausea",
+    ]
     assert read_entities("cisplatin->nausea, with vomiting") == ["cisplatin -> nausea, with vomiting"]
     assert read_entities('[["cisplatin", "nausea"]]') == ["cisplatin -> nausea"]
 
@@ -86,6 +90,7 @@ def test_precision_recall_and_f1_over_a_task() -> None:
     assert Counts(0, 3, 0).f1 == Counts(0, 3, 0).recall == 0.0
 
 
+@settings(deadline=None)
 @given(st.text(max_size=60), st.text(max_size=60))
 def test_counts_never_exceed_what_there_is(said: str, wanted: str) -> None:
     for how in ("strict", "set"):
@@ -117,6 +122,7 @@ def test_the_same_number_may_be_written_otherwise() -> None:
     assert not same_number("#### 1/0", "#### 1")
 
 
+@settings(deadline=None)
 @given(st.text(max_size=200))
 def test_any_text_has_a_number_or_none(text: str) -> None:
     final_number(text + " #### " + text)
@@ -172,7 +178,10 @@ ROW = TrainingRow(
     "r",
     (
         {"role": "system", "content": "Responde."},
-        {"role": "user", "content": '<passage n="1" source="Ruda">\nNo en el embarazo.\n</passage>\n\nPregunta: ¿Es segura?'},
+        {
+            "role": "user",
+            "content": '<passage n="1" source="Ruda">\nNo en el embarazo.\n</passage>\n\nPregunta: ¿Es segura?',
+        },
         {"role": "assistant", "content": "<think>\nVeo.\n</think>\n\nNo en el embarazo [1]."},
     ),
     {"task": "safety", "safety_level": "caution"},
@@ -203,14 +212,22 @@ def test_only_what_a_question_can_be_measured_by_is_measured() -> None:
 def test_reasoning_counts_where_the_row_has_it_and_only_there() -> None:
     item = Item("1", "row", "q", (), "Sí.", reasoned=True)
     for reasoning, answer, right in (("Veo.", "Sí.", 1.0), ("", "Sí.", 0.0), ("Veo.", "", 0.0)):
-        assert check(item, Written(answer, reasoning, 1, True, 1.0), Analyzer("es"), "es", "")["reasoning_format"] == right
+        assert (
+            check(item, Written(answer, reasoning, 1, True, 1.0), Analyzer("es"), "es", "")["reasoning_format"] == right
+        )
 
 
 def test_refusing_is_right_only_where_a_refusal_was_expected() -> None:
     refusal = "No lo encontré."
-    for expected, answer, right in ((refusal, "No lo encontré", 1.0), ("Es la ruda.", refusal, 0.0), ("Sí.", "Sí.", 1.0)):
+    for expected, answer, right in (
+        (refusal, "No lo encontré", 1.0),
+        ("Es la ruda.", refusal, 0.0),
+        ("Sí.", "Sí.", 1.0),
+    ):
         item = Item("1", "row", "q", (), expected)
-        assert check(item, Written(answer, "", 1, True, 1.0), Analyzer("es"), "es", refusal)["refusal_agreement"] == right
+        assert (
+            check(item, Written(answer, "", 1, True, 1.0), Analyzer("es"), "es", refusal)["refusal_agreement"] == right
+        )
 
 
 def test_the_ceiling_of_a_rule_is_measured_on_the_expected_answers() -> None:

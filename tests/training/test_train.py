@@ -251,3 +251,9 @@ def test_no_data_set_of_the_domain_says_how_to_make_one(tmp_path: Path) -> None:
 
     with pytest.raises(DataError, match="savia dataset build"):
         read_training_data(TrainingConfig(), None, BuildLayout(tmp_path))
+
+
+def test_tensorboard_finds_its_curves_in_the_runs_folder(make_config: MakeConfig) -> None:
+    trainer = QLoRATrainer(make_config(report_to="tensorboard"))
+    trainer.train()
+    assert list(trainer.run.root.rglob("events.out.tfevents.*"))

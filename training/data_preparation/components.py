@@ -1,4 +1,4 @@
-"""Rows that belong together: joined by a source section, by nearly the same words, or by a parent they were made from.
+"""Rows that belong together: joined by a source section, by their question, by nearly the same words, or by a parent.
 
 groups = connect(examples, near_pairs(...).pairs)
 groups.labels          # (n,) the component of each row, named by its smallest key
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from retrieval.text import fold_accents
 from training.example import Example
 
 Ints = NDArray[np.int64]
@@ -115,7 +116,15 @@ def names_of(example: Example) -> list[str]:
 
 
 def _names(example: Example) -> list[str]:
-    return [_row_name(example), *names_of(example)]
+    return [_row_name(example), *names_of(example), *question_names(example)]
+
+
+def question_names(example: Example) -> list[str]:
+    """One question asked twice, of whatever sections, must not be learnt and tested; a follow-up's words alone ask nothing."""
+    if example.history:
+        return []
+    words = "".join(sign if sign.isalnum() else " " for sign in fold_accents(example.question).casefold()).split()
+    return [f"xquestion {' '.join(words)}"]
 
 
 def _row_name(example: Example) -> str:

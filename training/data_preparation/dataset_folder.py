@@ -29,6 +29,8 @@ def write_dataset_folder(folder: Path, parts: Mapping[str, Sequence[Mapping[str,
     disable_progress_bar()
     held = DatasetDict({name: Dataset.from_list([dict(row) for row in rows]) for name, rows in parts.items() if rows})
     folder.mkdir(parents=True, exist_ok=True)
+    for left in folder.glob(f".{FOLDER}.*"):  # by an export that was killed
+        shutil.rmtree(left, ignore_errors=True)
     draft = Path(mkdtemp(dir=folder, prefix=f".{FOLDER}."))
     try:
         held.save_to_disk(str(draft))

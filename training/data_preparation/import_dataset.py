@@ -26,6 +26,7 @@ from training.example import Example, write_examples, write_rows
 from training.layout import BuildLayout
 
 SAMPLE = 100  # rows looked at to recognise a file's shape
+TEXT_COLUMNS = ("text_id", "pmid")  # name the text that several rows ask about: such rows stay in one part of the split
 MAPPED = ("question", "answer", "reasoning", "system", "task", "type", "source", "safety_level", "language", "split")
 _SPLIT_NAMES = {"train": "train", "training": "train", "validation": "validation", "valid": "validation", "val": "validation",
                 "dev": "validation", "test": "test", "testing": "test"}  # fmt: skip
@@ -104,7 +105,9 @@ def _recognise_any(rows: list[RawRow]) -> Shape:
 
 def _grouped(example: Example, row: Mapping[str, Any], group: str) -> Example:
     if not group:
-        return example
+        group = next((column for column in TEXT_COLUMNS if row.get(column)), "")
+        if not group:
+            return example
     value = row.get(group)
     if not isinstance(value, str | int) or value == "":
         raise ValueError(f"{group} (--group) is missing")
@@ -189,7 +192,12 @@ def command(
     ] = None,
     shape: Annotated[str, typer.Option("--format", help=f"One of {', '.join(SHAPES)}; default: recognised.")] = "",
     task: Annotated[str, typer.Option(help="The task of rows that name none.")] = "",
-    group: Annotated[str, typer.Option(help="A column; rows that share its value stay in one part of the split.")] = "",
+    group: Annotated[
+        str,
+        typer.Option(
+            help="A column; rows that share its value stay in one part of the split. Default: text_id or pmid, where rows have it."
+        ),
+    ] = "",
     keep_split: Annotated[
         bool, typer.Option("--keep-split", help="Keep rows in the part that their `split` names.")
     ] = False,

@@ -13,7 +13,7 @@ import numpy as np
 from retrieval.domain import GoldQuestion
 from retrieval.errors import GateRefused
 from retrieval.lexical import Analyzer
-from training.data_preparation.components import names_of
+from training.data_preparation.components import names_of, question_names
 from training.data_preparation.duplicates import question_of, text_of
 from training.data_preparation.near_duplicates import NEAR, near_pairs, term_sets
 from training.example import Example
@@ -34,7 +34,7 @@ class Leak:
 
 
 def find_leaks(parts: Mapping[str, Sequence[Example]], gold: Sequence[GoldQuestion], analyzer: Analyzer) -> list[Leak]:
-    """Every pair of rows in two parts with the same id, section or parent, or that are near; training rows near `gold`."""
+    """Every pair of rows in two parts with the same id, question, section or parent, or that are near; training rows near `gold`."""
     rows = [(part, row) for part, examples in parts.items() for row in examples]
     leaks = _shared_names(rows)
     near = near_pairs(term_sets((text_of(row) for _, row in rows), analyzer))
@@ -87,10 +87,14 @@ def _shared_names(rows: Sequence[tuple[str, Example]]) -> list[Leak]:
     """For each name, one pair of rows for every two parts that share it."""
     holders: dict[str, dict[str, Example]] = {}
     for part, row in rows:
-        for name in (*names_of(row), f"zrow {row.id}"):
+        for name in (*names_of(row), *question_names(row), f"zrow {row.id}"):
             holders.setdefault(name, {}).setdefault(part, row)
     return [
-        Leak(_called(first), _called(second), f"both have {name.replace('zrow', 'the row')}")
+        Leak(
+            _called(first),
+            _called(second),
+            f"both have {name.replace('zrow', 'the row').replace('xquestion', 'the question')}",
+        )
         for name, held in sorted(holders.items())
         for first, second in combinations(held.items(), 2)
     ]

@@ -4,7 +4,7 @@
     # 'Se usa en quemaduras. [2] Es amarga. [1]'
 
 A sentence that stands word for word in a passage cites that one; any other the passage that bears it out best; a sentence that
-none bears out cites nothing, and neither does one that only announces a list.
+none bears out cites nothing, and neither do words of ours that only announce a list.
 """
 
 import re
@@ -46,14 +46,12 @@ def holders_of(answer: str, sources: Sequence[Source], analyzer: Analyzer) -> li
 def holder_of(sentence: str, sources: Sequence[Source], analyzer: Analyzer) -> int:
     """The number of the source that holds a sentence; 0 where none does."""
     claim = plain(sentence).strip()
-    if claim.endswith(":"):
-        return 0
     for said in (claim, _OPENING.sub("", claim, count=1)):
         wanted = said.rstrip(".:;")
         exact = next((source.n for source in sources if wanted and wanted in _plain(source.text)), 0)
         if exact:
             return exact
-    return _nearest(claim, sources, analyzer)
+    return 0 if claim.endswith(":") else _nearest(claim, sources, analyzer)
 
 
 def support(claim: str, text: str, analyzer: Analyzer) -> float:

@@ -5,7 +5,7 @@
     choice.kind, [source.label for source in choice.sources]
 
 A choice is kept by row and used again as long as the row, its own sections and the settings are the same: retrieval scores
-drift with every edit of the corpus, and no edit may remake rows of other sections (docs/decisions/0016-stable-rows.md).
+drift with every edit of the corpus, and no edit may remake rows of other sections (docs/decisions/0008-rows-that-stay.md).
 """
 
 import hashlib
@@ -14,6 +14,7 @@ import random
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import islice
 from typing import Literal
 
 import numpy as np
@@ -38,7 +39,7 @@ does not; nothing."""
 
 VERSION = 1  # raise when the same row would choose otherwise: earlier choices are then not used again
 NEAR = 24  # hits looked at for distractors: enough for `passages` after the row's own sections are taken out
-WIDE = 400  # hits looked at where only a tenth of the corpus may be shown (validation and test)
+WIDE = 400  # hits looked at where these were not enough: only a tenth of the corpus may be shown in validation and test
 
 Allowed = Callable[[str], bool]
 
@@ -149,26 +150,37 @@ def choice_key(example: Example, kind: Kind, finder: PassageFinder | None, confi
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 
-def choose_passages(
-    example: Example, finder: PassageFinder | None, config: DatasetConfig, allowed: Allowed, limit: int = NEAR
-) -> Choice:
-    """Choose anew. `allowed` says which sections may be shown as distractors; `limit` how many hits are looked at."""
+def choose_passages(example: Example, finder: PassageFinder | None, config: DatasetConfig, allowed: Allowed) -> Choice:
+    """Choose anew. `allowed` says which sections may be shown beside the row's own."""
     kind = kind_of(example, config, finder is not None)
     key = choice_key(example, kind, finder, config)
     if kind == "closed_book" or finder is None:
         return Choice(example.id, key, kind)
-    others = [
-        source
-        for source in finder.search(example.question, example.history, limit)
-        if source.section_id not in example.sections and allowed(source.section_id)
-    ]
-    if kind == "without_gold":
-        others = [source for source in others if not _answers(example, source, finder)]
-        kind = kind if others else "passages"  # a question with no passages at all is asked in other rows
+    others = _others(example, kind, finder, config.passages, allowed)
+    if kind == "without_gold" and not others:
+        kind = "passages"  # a question with no passages at all is asked in other rows
     gold = _gold(example, finder, config.passages) if kind == "passages" else ()
     shown = [*gold, *others[: max(0, config.passages - len(gold))]]
     random.Random(f"{config.seed}:{example.id}").shuffle(shown)
     return Choice(example.id, key, kind, number_sources(shown), tuple(source.passage_id for source in gold))
+
+
+def _others(example: Example, kind: Kind, finder: PassageFinder, most: int, allowed: Allowed) -> list[Source]:
+    """The best hits of other sections that may be shown: out of the first few, or of many where these are not enough."""
+    found: list[Source] = []
+    for limit in (NEAR, WIDE):
+        hits = finder.search(example.question, example.history, limit)
+        usable = (
+            source
+            for source in hits
+            if source.section_id not in example.sections
+            and allowed(source.section_id)
+            and not (kind == "without_gold" and _answers(example, source, finder))
+        )
+        found = list(islice(usable, most))
+        if len(found) == most or len(hits) < limit:
+            break
+    return found
 
 
 def without_last_distractor(choice: Choice) -> Choice | None:

@@ -19,7 +19,7 @@ from retrieval.errors import DataError, UsageError
 from retrieval.lexical import Analyzer
 from retrieval.settings import read_settings
 from training.data_preparation.assignment import assign
-from training.data_preparation.components import Components, Ints, connect, names_of
+from training.data_preparation.components import Components, Ints, connect, names_of, question_names
 from training.data_preparation.duplicates import text_of
 from training.data_preparation.import_dataset import import_rows
 from training.data_preparation.leakage import check_leakage, near_gold
@@ -132,7 +132,7 @@ def _place_links(
     """Rows that were set aside go where all that they touch has gone; where that is several parts, nowhere."""
     touched: dict[str, set[int]] = {}
     for part, row in zip(place.tolist(), rows, strict=True):
-        for name in (*names_of(row), f"zrow {row.id}"):
+        for name in (*names_of(row), *question_names(row), f"zrow {row.id}"):
             touched.setdefault(name, set()).update({part} - {-1})
     aside = set(components.set_aside)
     neighbours: dict[int, list[int]] = {number: [] for number in aside}
@@ -142,7 +142,7 @@ def _place_links(
         if b in aside:
             neighbours[b].append(a)
     for number in components.set_aside:
-        names = (*names_of(rows[number]), f"zrow {rows[number].id}")
+        names = (*names_of(rows[number]), *question_names(rows[number]), f"zrow {rows[number].id}")
         parts = set().union(
             *(touched[name] for name in names), (int(place[n]) for n in neighbours[number] if place[n] >= 0)
         )

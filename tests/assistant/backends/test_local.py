@@ -48,10 +48,9 @@ def backend(restless: Path) -> Iterator[LocalBackend]:
 # --- what is streamed -----------------------------------------------------------------------------------------------------
 
 
-def test_reasoning_and_answer_stream_apart_in_many_pieces(taught: Path) -> None:
+def test_reasoning_and_answer_stream_apart(taught: Path) -> None:
     pieces = [piece for piece in LocalBackend(str(taught)).stream(ASKED, Options()) if piece.text]
     assert (text(pieces, "reasoning"), text(pieces)) == (REASONING, ANSWER)
-    assert len(pieces) > 10
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -123,8 +122,8 @@ def test_the_network_says_the_same_after_a_copied_prefix(restless: Path) -> None
     with torch.no_grad():
         for _ in range(2):  # the prefix made, then copied
             cache = generator.read(ids, tokens, prefix, Event())
-            assert cache.get_seq_length() == len(tokens) - 1
-        last = generator.loaded.network(input_ids=ids[:, -1:], past_key_values=cache).logits[0, -1]
+            assert len(prefix) <= cache.get_seq_length() < len(tokens)
+        last = generator.loaded.network(input_ids=ids[:, cache.get_seq_length() :], past_key_values=cache).logits[0, -1]
         assert torch.allclose(last, generator.loaded.network(input_ids=ids).logits[0, -1], atol=1e-4)
 
 

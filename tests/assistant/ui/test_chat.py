@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 import pytest
-import streamlit as st
+from streamlit.runtime.scriptrunner import StopException
 from streamlit.testing.v1 import AppTest
 
 from assistant.answer import Assistant
@@ -20,9 +20,10 @@ QUESTION = "¿El gel de la sábila alivia quemaduras?"
 
 def run_chat(assistant: "Assistant") -> None:
     from assistant.ui.chat import show_chat
+    from assistant.ui.exchanges import ChatPage
     from assistant.ui.strings import words
 
-    show_chat(assistant, words("es"))
+    show_chat(ChatPage(assistant, words("es")))
 
 
 def chat_with(index: Index, *replies: str | BackendError) -> AppTest:
@@ -78,7 +79,7 @@ class StoppedBackend:
 
     def stream(self, messages: Sequence[Message], options: Options) -> Iterator[Piece]:
         yield Piece("answer", "El gel alivia")
-        st.stop()
+        raise StopException
 
 
 def test_a_stopped_answer_keeps_what_was_said(tiny_index: Index) -> None:

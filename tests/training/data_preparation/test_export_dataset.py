@@ -13,8 +13,9 @@ from retrieval.settings import RetrievalSettings
 from tests.conftest import WritePack
 from tests.training.data_preparation.exporting import CONFIG, DOCUMENTS, PLANTS, make_pack, open_finder, uses_row
 from training.data_preparation.dataset_folder import push_to_hub
-from training.data_preparation.export_dataset import Exported, export_rows, write_export
 from training.data_preparation.export_dataset import open_finder as open_pack
+from training.data_preparation.export_files import write_export
+from training.data_preparation.export_rows import Exported, export_rows
 from training.data_preparation.kept_choices import read_choices
 from training.dataset_config import DatasetConfig
 from training.example import Example

@@ -50,6 +50,11 @@ def test_unknown_columns_say_how_to_map_them() -> None:
     assert "--map question=COLUMN" in caught.value.mend
 
 
+def test_rows_on_one_text_share_a_parent_without_being_told() -> None:
+    given = rows(*({"prompt": prompt, "completion": "none", "text_id": "t7"} for prompt in ("Genes?", "Drugs?")))
+    assert [e.parents for e in import_rows(given, "notes").examples] == [("text_id:t7",), ("text_id:t7",)]
+
+
 def test_rows_with_one_value_in_a_group_share_a_parent() -> None:
     given = rows({"prompt": "q1", "completion": "a", "pmid": 7}, {"prompt": "q2", "completion": "a", "pmid": ""})
     imported = import_rows(given, "notes", group="pmid")

@@ -124,7 +124,8 @@ def test_rows_that_ask_a_gold_test_question_are_left_out() -> None:
 @pytest.mark.parametrize(
     ("first", "second", "reason"),
     [
-        (make_example("a b c?", "d e"), make_example("a b c?", "d e"), "both have the row"),
+        (make_example("a b c?", "d e"), make_example("a b c?", "d e"), "both have the question a b c"),
+        (make_example("¿A b c?", "d e"), make_example("a, b c", "otra cosa"), "both have the question a b c"),
         (
             make_example("uno?", "x", sections=["p#s"]),
             make_example("dos?", "y", sections=["p#s"]),
