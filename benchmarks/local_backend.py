@@ -14,11 +14,15 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from assistant.backends.base import ChatBackend
 from assistant.backends.local import LocalBackend, ModelOwner
 from assistant.messages import Message, Options, Piece
+from assistant.settings import read_assistant_settings
+from assistant.wiring import build_model_backend
 from benchmarks.report import Row
 from benchmarks.workspace import BenchmarkFailed, Workspace
 from retrieval.errors import BackendError
+from tests.servers import ModelServer, body
 from training.tiny_base import build_tiny_model
 
 HIDDEN, LAYERS, VOCABULARY = 768, 8, 4096  # 62 M parameters: 250 MB in fp32
@@ -27,6 +31,14 @@ PAIRS, TOKENS = 7, 64
 RESTLESS = 4  # with weights as small as usual, a random model only repeats the last token it read
 SWAPS = 5
 OVERHEAD, CANCEL_SECONDS, MEMORY_SHARE = 0.05, 1.0, 0.10
+SERVED = b"".join(
+    b"data: %s\n\n" % line
+    for line in (
+        b'{"id": "1", "object": "chat.completion.chunk", "created": 0, "model": "tiny", '
+        b'"choices": [{"index": 0, "delta": {"content": "Alivia quemaduras [1]."}, "finish_reason": "stop"}]}',
+        b"[DONE]",
+    )
+)
 PERSONA = (
     "Respondes preguntas sobre herbolaria con lo que dicen los pasajes, y con nada más. Cita cada afirmación. " * 6
 )
@@ -143,31 +155,52 @@ def _measure_cancel(folder: Path, size: float) -> Iterator[Row]:
 
 
 def _measure_swaps(folder: Path, size: float) -> Iterator[Row]:
-    """Load, ask, close, five times: the network of each load must be gone, and memory as it was."""
+    """The same question to the local model and to a server in turn, each built as the app builds it; what stays of the model.
+
+    The server streams over real HTTP. While it answers, the network must be gone and memory as it was in the first round.
+    """
     import psutil
 
     process, loaded, freed, alive = psutil.Process(), [], [], 0
-    for _ in range(SWAPS):
-        owner = ModelOwner()
-        backend = LocalBackend(str(folder), owner=owner, dtype="float32", device="cpu")
-        _ask(backend, _messages(0), 8)
-        if owner.loaded is None:
-            raise BenchmarkFailed("no model is loaded after a question")
-        network = weakref.ref(owner.loaded.network)
-        loaded.append(process.memory_info().rss / 1e6)
-        backend.close()
-        gc.collect()
-        alive += network() is not None
-        freed.append(process.memory_info().rss / 1e6)
+    with ModelServer(lambda *_: body(SERVED, {"content-type": "text/event-stream"})) as server:
+        settings = read_assistant_settings(model=str(folder), dtype="float32", device="cpu", vllm_url=server.url)
+        served = build_model_backend("vllm", settings)
+        local = build_model_backend("local", settings)
+        for number in range(SWAPS + 1):
+            _ask(local, _messages(0), 8)
+            networks = _living_networks()
+            if len(networks) != 1:
+                raise BenchmarkFailed(f"{len(networks)} models are loaded after a question")
+            loaded.append(process.memory_info().rss / 1e6)
+            if number == SWAPS:  # local -> vllm -> local: it ends as it began
+                break
+            local.close()  # type: ignore[attr-defined]
+            _ask(served, _messages(0), 8)
+            alive += sum(network() is not None for network in networks)
+            freed.append(process.memory_info().rss / 1e6)
+        local.close()  # type: ignore[attr-defined]
+        asked = len(server.arrivals)
+    yield _swap_row(size, alive, loaded, freed, asked)
+
+
+def _swap_row(size: float, alive: int, loaded: list[float], freed: list[float], asked: int) -> Row:
     drift = max(max(loaded) / loaded[0], max(freed) / freed[0]) - 1
-    yield Row(
-        f"local backend: swapped out and in {SWAPS} times, {size:.0f} MB model",
+    return Row(
+        f"local backend: local -> vllm -> local {SWAPS} times, {size:.0f} MB model",
         f"{alive} models left alive, memory {drift:+.1%} ({loaded[0]:.0f} MB with, {freed[0]:.0f} MB without the model at first; "
         f"{loaded[-1]:.0f} and {freed[-1]:.0f} MB at last)",
         f"0 alive, memory within {MEMORY_SHARE:.0%}",
         not alive and drift <= MEMORY_SHARE,
-        {"loaded_mb": loaded, "freed_mb": freed},
+        {"loaded_mb": loaded, "freed_mb": freed, "asked_of_the_server": asked},
     )
+
+
+def _living_networks() -> list["weakref.ref[Any]"]:
+    """Weak references to every language model of this process, whoever holds it."""
+    from transformers import PreTrainedModel
+
+    networks = [thing for thing in gc.get_objects() if isinstance(thing, PreTrainedModel)]
+    return [weakref.ref(network) for network in networks if network.can_generate()]
 
 
 def _messages(number: int, long_system: bool = False) -> list[Message]:
@@ -175,7 +208,7 @@ def _messages(number: int, long_system: bool = False) -> list[Message]:
     return [Message("system", system), Message("user", f"{PASSAGES}\n\n¿Para qué se usa la planta {number}?")]
 
 
-def _ask(backend: LocalBackend, messages: list[Message], tokens: int = TOKENS) -> float:
+def _ask(backend: ChatBackend, messages: list[Message], tokens: int = TOKENS) -> float:
     """Seconds until the whole answer was read."""
     started = time.perf_counter()
     pieces: list[Piece] = []
