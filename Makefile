@@ -50,16 +50,11 @@ train-full: install
 	$(BIN)/savia dataset build --domain "$(DOMAIN)"
 	$(BIN)/savia train --domain "$(DOMAIN)" $(ARGS)
 
-# The newest run of the domain, or the model that MODEL= names.
+# What a trained model is worth: the newest run of the domain, or MODEL= (a merged model, or RUN/final).
 MODEL ?= $(lastword $(sort $(wildcard models/$(DOMAIN)/*/final)))
 evaluate: install
+	test -n "$(MODEL)" || { echo "Train one first, or name it: make evaluate MODEL=models/herbolaria-merged"; exit 2; }
 	$(BIN)/savia evaluate model --domain "$(DOMAIN)" --model-path "$(MODEL)" $(ARGS)
-
-# What a trained model is worth: MODEL= (a merged model or RUN/final), ARGS= for what `savia evaluate model --help` lists.
-MODEL ?=
-evaluate: install
-	test -n "$(MODEL)" || { echo "Name a model: make evaluate MODEL=models/herbolaria-merged"; exit 2; }
-	$(BIN)/savia evaluate model --model-path "$(MODEL)" --domain "$(DOMAIN)" $(ARGS)
 
 # A check of the pipeline, not of answers: tiny base, QLoRA and its control, merge, evaluation, the page (ARGS=--no-open: without).
 demo-train: install
@@ -71,5 +66,8 @@ bench: install
 screenshots: install
 	$(BIN)/python -m docs.make_screenshots
 
+# What was paid for or decided by people (augment/, review/, feedback.jsonl) stays, and so do trained models.
+MADE := index parse generate import combine filter split export adapt evaluations jobs
 clean:
-	rm -rf $(VENV) .bench data/build models/embedder build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .bench $(foreach stage,$(MADE),data/build/*/$(stage)) models/embedder build *.egg-info
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis

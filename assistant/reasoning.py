@@ -30,9 +30,16 @@ class ReasoningSplitter:
     def __init__(self, inside: bool = False) -> None:
         self._depth = 1 if inside else 0
         self._opened_by_prompt = inside
+        self.unopened = False
+        """Whether a closing tag has come that nothing had opened: the prompt may have, unknown to us."""
         self._held = ""
         self._last = ""  # the character before what is held
         self._answer = _AnswerText()
+
+    @property
+    def inside(self) -> bool:
+        """Whether what comes next is reasoning."""
+        return self._depth > 0
 
     def feed(self, text: str) -> Iterator[Piece]:
         """Pieces that are certain; what may be the start of a tag is held back."""
@@ -75,6 +82,7 @@ class ReasoningSplitter:
 
     def _switch(self, tag: str) -> None:
         if tag in _CLOSE:
+            self.unopened = self.unopened or not self._depth
             self._depth = max(0, self._depth - 1)
         elif not self._opened_by_prompt:  # some models repeat the tag that their prompt ended with
             self._depth += 1

@@ -166,6 +166,7 @@ def _measure_swaps(folder: Path, size: float) -> Iterator[Row]:
         settings = read_assistant_settings(model=str(folder), dtype="float32", device="cpu", vllm_url=server.url)
         served = build_model_backend("vllm", settings)
         local = build_model_backend("local", settings)
+        _ask(served, _messages(0), 8)  # the client's library stays in memory, whichever backend answers
         for number in range(SWAPS + 1):
             _ask(local, _messages(0), 8)
             networks = _living_networks()
@@ -199,7 +200,7 @@ def _living_networks() -> list["weakref.ref[Any]"]:
     """Weak references to every language model of this process, whoever holds it."""
     from transformers import PreTrainedModel
 
-    networks = [thing for thing in gc.get_objects() if isinstance(thing, PreTrainedModel)]
+    networks: list[Any] = [thing for thing in gc.get_objects() if issubclass(type(thing), PreTrainedModel)]
     return [weakref.ref(network) for network in networks if network.can_generate()]
 
 

@@ -247,6 +247,7 @@ def _heading(server: Server, python: str, folder: Path) -> str:
     with urllib.request.urlopen(f"{server.root}/version", timeout=5) as response:
         served = json.load(response)["version"]
     command = server.command.replace(python, "PYTHON").replace(str(folder), "FOLDER")
+    command = command.replace(f"--port {server.root.rsplit(':', 1)[1]} ", "--port PORT ")
     return (
         f"{datetime.now(UTC):%Y-%m-%d}, vLLM {served}, openai {version('openai')}, Python {platform.python_version()}, "
         f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores\n{command}\nhealthy after {server.seconds:.0f} s\n"

@@ -17,11 +17,11 @@ from pydantic import SecretStr
 from assistant.backends.bridge import Put, iterate, run_to_end
 from assistant.backends.completion_stream import Part, load_client_library, read_parts
 from assistant.backends.served import ServedModel, choose_served, is_loopback, normal_url, read_served, served_names
+from assistant.backends.served_reasoning import ServedReasoning
 from assistant.backends.server_faults import KEPT, SERVE, explain, is_passing
 from assistant.backends.text_model import TextModel
 from assistant.messages import Message, Options, Piece
 from assistant.prompts import Budget
-from assistant.reasoning import ReasoningSplitter
 from assistant.settings import CONNECT_SECONDS, FIRST_TOKEN_SECONDS, TOTAL_SECONDS, VLLM_URL
 from retrieval.domain import DomainConfig
 from retrieval.errors import BackendError
@@ -65,6 +65,7 @@ class VllmBackend:
         self._limits = limits or TimeLimits()
         self._served: tuple[ServedModel, ...] = ()
         self._served_at = -SERVED_FOR
+        self._opening: set[str] = set()  # models whose template opens the reasoning tag, as their answers have shown
 
     @property
     def model(self) -> str:
@@ -118,17 +119,19 @@ class VllmBackend:
             await self._produce(messages, options, put)
 
         load_client_library()
-        splitter = ReasoningSplitter()
-        for part in iterate(produce, BEAT):
-            if part is None:
-                yield Piece("answer", "")
-            elif part.finish:
-                yield part
-            elif part.kind == "reasoning":
-                yield Piece("reasoning", part.text)
-            else:
-                yield from splitter.feed(part.text)
-        yield from splitter.finish()
+        asked = self.model
+        reader = ServedReasoning(asked in self._opening)
+        try:
+            for part in iterate(produce, BEAT):
+                if part is None:
+                    yield Piece("answer", "")
+                    continue
+                yield from reader.feed(part)
+                if part.finish:
+                    yield part
+            yield from reader.finish()
+        finally:
+            (self._opening.add if reader.opened else self._opening.discard)(asked or self.model)
 
     def _no_answer(self, finish: str, options: Options) -> BackendError:
         if finish == "length":

@@ -35,7 +35,9 @@ def taught(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def home(settings: RetrievalSettings, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A home with the pack of three documents as the domain `tiny`, not indexed."""
-    shutil.copytree(ROOT / "tests" / "data" / "tiny", settings.domains_dir / "tiny")
+    pack = Path(shutil.copytree(ROOT / "tests" / "data" / "tiny", settings.domains_dir / "tiny"))
+    with (pack / "domain.yaml").open("a", encoding="utf-8") as file:
+        file.write("\nbenchmark_questions:\n  - {category: plants, question: ¿Qué alivia?, topics: [aire, luna]}\n")
     monkeypatch.setenv("SAVIA_HOME", str(settings.home))
     monkeypatch.setenv("SAVIA_EMBEDDER", "none")
     return settings.home
@@ -80,7 +82,7 @@ def test_entities_levels_and_topics_are_measured_where_rows_have_them(taught: Pa
     assert figures["entities"]["diseases"]["set"] == {"precision": 1.0, "recall": 1.0, "f1": 1.0}
     assert figures["entities"]["diseases"]["strict"]["f1"] == 1 / 2
     assert figures["safety_agreement"]["mean"] == 0.0 and found["ceilings"] == {"safety_agreement": 1.0}
-    assert figures["topics"] and figures["topic_coverage"]["questions"] > 0
+    assert figures["topics"] == {"plants": 1 / 2} and figures["topic_coverage"]["questions"] == 1
 
 
 def test_the_perplexity_is_the_loss_of_the_assistants_tokens_alone(taught: Path) -> None:

@@ -82,9 +82,10 @@ def test_both_serve_in_a_third_partys_server(
     from openai import OpenAI
 
     folder = merged
-    if what == "adapter":  # that server asks for the base's config.json beside the adapter
-        folder = Path(shutil.copytree(trained / "final", tmp_path / "adapter"))
-        shutil.copy(tiny_bases["qwen3"] / "config.json", folder)
+    if what == "adapter":  # that server looks for an adapter in its base's folder, and nowhere else
+        folder = Path(shutil.copytree(tiny_bases["qwen3"], tmp_path / "both"))
+        for name in ("adapter_config.json", "adapter_model.safetensors"):
+            shutil.copy(trained / "final" / name, folder)
     with serve_transformers(folder) as server:
         client = OpenAI(base_url=server.url, api_key="-")
         asked: Any = [{"role": "user", "content": "Pregunta: ¿Para qué sirve la ruda roja?"}]

@@ -48,7 +48,7 @@ def _show_curves(runs: Sequence[Run], say: Words) -> None:
         return
     chart = altair.Chart(altair.InlineData(values=shown)).mark_line()
     chart = chart.encode(
-        x=altair.X("step:Q", title=say["step"], axis=altair.Axis(tickMinStep=1)),
+        x=altair.X("step:Q", title=say["step"], axis=altair.Axis(tickMinStep=1, format="d")),
         y=altair.Y("loss:Q", title=say["loss"], scale=altair.Scale(zero=False)),
         color=altair.Color(
             "run:N", title=None, scale=altair.Scale(range=RUN_COLORS), legend=altair.Legend(orient="top")

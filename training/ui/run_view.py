@@ -82,7 +82,7 @@ def show_curves(run: Run, say: Words) -> None:
     shown = [{**point, "curve": names[point["curve"]]} for point in points]
     chart = altair.Chart(altair.InlineData(values=shown)).mark_line(point=len(shown) < 100)
     chart = chart.encode(
-        x=altair.X("step:Q", title=say["step"], axis=altair.Axis(tickMinStep=1)),
+        x=altair.X("step:Q", title=say["step"], axis=altair.Axis(tickMinStep=1, format="d")),
         y=altair.Y("loss:Q", title=say["loss"], scale=altair.Scale(zero=False)),
         color=altair.Color(
             "curve:N",
@@ -97,7 +97,7 @@ def show_curves(run: Run, say: Words) -> None:
 
 def _follow(place: Place, known: Run) -> None:
     run, say = read_run(known.folder, known.job), place.say
-    if not run.going:
+    if run.phase != known.phase:  # the list beside it says so too, and an ended run is shown in another way
         st.rerun()
         return
     rows = [row for row in read_metrics(run.folder) if "loss" in row]

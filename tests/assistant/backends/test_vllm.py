@@ -84,6 +84,29 @@ def test_tags_in_the_content_go_through_the_one_splitter() -> None:
     assert (text(pieces, "reasoning"), text(pieces)) == ("Veo.", "Sí.")
 
 
+def test_a_closing_tag_alone_teaches_that_the_next_answer_begins_as_reasoning() -> None:
+    with FaultServer([events("Veo.</th", "ink>Sí.")]) as server:
+        backend = VllmBackend(server.url, "tiny")
+        first, second = (list(backend.stream(ASKED, Options())) for _ in range(2))
+    assert (text(first, "reasoning"), text(first)) == ("", "Veo.Sí.")
+    assert (text(second, "reasoning"), text(second)) == ("Veo.", "Sí.")
+
+
+def test_an_answer_that_only_seemed_to_begin_as_reasoning_is_an_answer_and_the_belief_ends() -> None:
+    with FaultServer([events("Veo.</think>Sí."), events("Contra ", "el aire.")]) as server:
+        backend = VllmBackend(server.url, "tiny")
+        texts = [text(list(backend.stream(ASKED, Options()))) for _ in range(3)]
+        last = text(list(backend.stream(ASKED, Options())), "reasoning")
+    assert (texts, last) == (["Veo.Sí.", "Contra el aire.", "Contra el aire."], "")
+
+
+def test_a_reasoning_parser_that_was_switched_on_is_believed_before_what_was_learnt() -> None:
+    with FaultServer([events("Veo.</think>Sí."), events("Sí.", reasoning=["Veo."])]) as server:
+        backend = VllmBackend(server.url, "tiny")
+        pieces = [list(backend.stream(ASKED, Options())) for _ in range(2)][1]
+    assert (text(pieces, "reasoning"), text(pieces)) == ("Veo.", "Sí.")
+
+
 def test_a_server_without_a_chosen_model_is_asked_for_its_adapter() -> None:
     models = [{"id": "base", "max_model_len": 2048}, {"id": "herbolaria", "parent": "base"}]
     with FaultServer([events("Sí.")], models) as server:
