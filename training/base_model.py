@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from assistant.backends.exact_weights import keep_weights_exact
 from retrieval.errors import TrainingError
 from training.chat_layout import prepare_tokenizer
 from training.config import TrainingConfig
@@ -81,17 +82,6 @@ def load_model(config: TrainingConfig, settings: DeviceSettings) -> Any:
     model.config.use_cache = False
     keep_weights_exact(model)
     return model
-
-
-def keep_weights_exact(model: Any) -> None:
-    """Keep bitsandbytes on a CPU from repacking 4-bit weights for AVX512: it rounds their scales to bfloat16.
-
-    It happens at the first evaluation, and again at every save, so that a run that evaluates would train on another base than
-    the one that it resumes from (bitsandbytes 0.50, `Linear4bit.forward`).
-    """
-    for module in model.modules():
-        if hasattr(module, "support_avx512bf16_for_cpu"):
-            module.support_avx512bf16_for_cpu = False
 
 
 def find_missing_modules(model: Any, names: Sequence[str]) -> list[str]:

@@ -63,7 +63,7 @@ def read_device() -> Device:
             "cuda",
             properties.name,
             properties.total_memory,
-            torch.cuda.is_bf16_supported(),
+            torch.cuda.is_bf16_supported(including_emulation=False),  # older cards emulate it, far slower than float16
             torch.cuda.device_count(),
             properties.major,
             flash and properties.major >= AMPERE,

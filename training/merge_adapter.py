@@ -3,7 +3,7 @@
     savia merge --adapter-path models/herbolaria/20261121_101500/final --output-path models/herbolaria-merged
     savia merge --adapter-path RUN/final --output-path DIR --quantize 4bit
 
-The same as a module: `python -m training.merge_adapter`. Which base is merged into, and why: docs/decisions/0024-merge.md.
+The same as a module: `python -m training.merge_adapter`. Which base is merged into, and why: docs/decisions/0009-merge.md.
 """
 
 from pathlib import Path

@@ -19,6 +19,7 @@ from tempfile import mkdtemp
 from typing import Any, Final, Literal
 
 from assistant.backends.chat_prompt import ChatPrompt
+from assistant.backends.exact_weights import keep_weights_exact
 from assistant.backends.local_model import ModelRequest, Precision, load_config, load_model, load_prompt
 from assistant.backends.model_files import (
     ADAPTER_CONFIG,
@@ -32,7 +33,6 @@ from assistant.backends.model_files import (
 from retrieval.domain import Domain
 from retrieval.errors import BackendError, TrainingError, UsageError, storage_errors
 from retrieval.files import write_atomically, write_json
-from training.base_model import keep_weights_exact
 from training.parity import Parity, Seen, collect_prompts, compare, observe
 
 Into = Literal["base", "dequantized"]

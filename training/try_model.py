@@ -13,6 +13,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from assistant.backends.chat_prompt import ChatPrompt, Rendered
+from assistant.backends.exact_weights import keep_weights_exact
 from assistant.backends.local_model import LoadedModel, ModelRequest, Precision, Quantization, load_model, load_prompt
 from assistant.backends.model_files import find_model
 from assistant.messages import Message, Options, Piece
@@ -133,7 +134,9 @@ def command(
 
 def _load(request: ModelRequest, report: Callable[[str, int, int], None] | None = None) -> LoadedModel:
     with quiet_merging():
-        return load_model(request, load_prompt(request), report or (lambda stage, done, total: None))
+        loaded = load_model(request, load_prompt(request), report or (lambda stage, done, total: None))
+    keep_weights_exact(loaded.network)
+    return loaded
 
 
 def _as_json(written: Written) -> dict[str, Any]:

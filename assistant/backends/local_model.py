@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from assistant.backends.chat_prompt import ChatPrompt
+from assistant.backends.exact_weights import keep_weights_exact
 from assistant.backends.model_files import (
     ADAPTER_CONFIG,
     ModelFiles,
@@ -98,6 +99,7 @@ def load_model(request: ModelRequest, prompt: ChatPrompt, report: Progress) -> L
         files = ModelFiles(files.base, None)
     device = choose_device(request.device)
     network = _load_base(files, request, device, report)
+    keep_weights_exact(network)
     adapter = ""
     if files.adapter:
         network = _load_adapter(network, files)
@@ -130,7 +132,7 @@ def choose_dtype(wanted: Precision, device: str) -> Any:
     if device == "cpu":
         return torch.float32
     if device.startswith("cuda"):
-        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
     return torch.bfloat16 if _has_bfloat16(device) else torch.float16
 
 

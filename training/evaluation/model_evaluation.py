@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
+from assistant.backends.exact_weights import keep_weights_exact
 from assistant.backends.local_model import LoadedModel, ModelRequest, load_model, load_prompt
 from assistant.backends.model_files import find_model
 from retrieval.significance import Comparison, compare
@@ -93,6 +94,7 @@ def evaluate_models(plan: Plan, journal: Journal, report: Report) -> Evaluation:
     for candidate in plan.candidates:
         with quiet_merging():
             loaded = load_model(candidate.request, load_prompt(candidate.request), report)
+        keep_weights_exact(loaded.network)
         arms += _measure(candidate, loaded, plan, journal, report, _shared(loaded, tokenizer))
         del loaded
         gc.collect()

@@ -15,7 +15,7 @@ from training.ui.strings import Words
 
 MOST_BARS = 20  # names in one plot; the rest is joined in one bar
 BAR = 20  # pixels of one bar
-LABEL = 260  # pixels of its name
+LABEL = 170  # pixels of its name
 COLORS = ["#2f7d4f", "#e0a13c", "#5b7fb8"]  # train, validation, test
 
 

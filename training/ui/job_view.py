@@ -70,7 +70,7 @@ def _show_going(job: Job, say: Words, read_progress: ReadProgress) -> None:
 def _show_ended(job: Job, state: JobState, say: Words) -> None:
     match state.phase:
         case "done":
-            st.success(say["job_done"], icon=":material/check_circle:")
+            st.caption(f":material/check_circle: {say['job_done']}")
         case "stopped":
             st.info(say["job_stopped"], icon=":material/stop_circle:")
         case "killed":

@@ -123,9 +123,9 @@ def curves(runs: Iterable[tuple[str, Sequence[dict[str, float]]]]) -> list[dict[
 
 
 def figures_of(run: Run) -> dict[str, float]:
-    """A run's figures as it wrote them at its end, else the last that it logged."""
+    """A finished run's figures as it wrote them; of any other the last losses that it logged, which are about all of it."""
     figures = run.state.get("figures")
-    if isinstance(figures, dict) and figures:
+    if run.phase == "finished" and isinstance(figures, dict) and figures:
         return {str(name): _number(value) for name, value in figures.items()}
     last: dict[str, float] = {}
     for row in read_metrics(run.folder):

@@ -19,7 +19,16 @@ from training.jobs import Job
 from training.layout import BuildLayout
 from training.run_folder import RunFolder
 from training.ui.run_start import Wish
-from training.ui.runs import Run, changes_since, curves, list_known_runs, model_of, read_metrics, recipe_differences
+from training.ui.runs import (
+    Run,
+    changes_since,
+    curves,
+    figures_of,
+    list_known_runs,
+    model_of,
+    read_metrics,
+    recipe_differences,
+)
 
 NAME = "20261121_101500"
 
@@ -195,6 +204,14 @@ def test_an_evaluation_is_shown_and_its_report_offered(open_page: OpenPage, make
     assert not page.exception
     assert page.dataframe[0].value["perplexity"][0] == 12.5
     assert len(page.get("download_button")) == 1
+
+
+def test_a_stopped_run_shows_what_it_logged_not_what_its_last_part_measured(
+    make_run: MakeRun, settings: RetrievalSettings, layout: BuildLayout
+) -> None:
+    make_run(NAME, state="stopped", figures={"train_loss": 0.0})
+    (run,) = runs_of(settings, layout)
+    assert figures_of(run) == {"loss": 2.5, "eval_loss": 2.75}
 
 
 def test_a_metrics_line_that_is_being_written_is_left_out(tmp_path: Path) -> None:
