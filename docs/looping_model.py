@@ -1,4 +1,4 @@
-"""A model of a million parameters that never ends its answer, and a LoRA adapter with which it gives a short one.
+"""A tiny model that never ends its answer, and a LoRA adapter with which it gives a short one.
 
     model = make_looping_model(folder / "base")        # <think>Veo.</think> sigue y sigue ... until it is stopped
     make_ending_adapter(model, folder / "adapter")     # <think>Consulto.</think>Una hoja alivia [1].
@@ -11,12 +11,13 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from training.tiny_base import build_tiny_model
+from training.tiny_base import build_tiny_model, create_model
 
 LOOP_REASONING, LOOP = "Veo.", " sigue escribiendo sobre plantas sin llegar nunca al final"
 REASONING, ANSWER = "Consulto fuentes.", "Una hoja alivia [1]"
 HIDDEN, LAYERS, VOCABULARY = 128, 2, 512  # heads of 32, the narrowest that vLLM's attention takes on a processor
 RANK = 8
+IDLE_LAYERS = 30  # that change nothing: a server that writes a thousand tokens a second cannot be caught in the middle of an answer
 LOUDER = 8.0  # embeddings this far apart tell words from one another as they are
 MOST_STEPS, RATE, LEARNED = 600, 3e-3, 0.005  # so sure that half precision does not change a word
 
@@ -33,7 +34,7 @@ def make_looping_model(folder: Path) -> Path:
             weight.requires_grad_(False).mul_(LOUDER)
     loop = tokenizer(LOOP, add_special_tokens=False)["input_ids"]
     _train(network, _row(tokenizer, f"<think>{LOOP_REASONING}</think>{LOOP}", loop[0]))
-    network.save_pretrained(folder)
+    _add_idle_layers(network, tokenizer).save_pretrained(folder)
     return folder
 
 
@@ -42,6 +43,7 @@ def make_ending_adapter(model: Path, folder: Path) -> Path:
     from peft import LoraConfig, get_peft_model
 
     network, tokenizer = _load(model)
+    network.model.layers = network.model.layers[:LAYERS]
     config = LoraConfig(
         r=RANK, lora_alpha=4 * RANK, target_modules=["gate_proj", "up_proj", "down_proj"], task_type="CAUSAL_LM"
     )
@@ -61,6 +63,16 @@ def _load(folder: Path) -> tuple[Any, Any]:
     logging.disable_progress_bar()
     load: Any = AutoModelForCausalLM.from_pretrained
     return load(folder, dtype=torch.float32).train(), AutoTokenizer.from_pretrained(folder)
+
+
+def _add_idle_layers(network: Any, tokenizer: Any) -> Any:
+    """The same model with further layers that add nothing to what goes through them."""
+    deep = create_model("qwen3", tokenizer, 0, HIDDEN, LAYERS + IDLE_LAYERS)
+    deep.load_state_dict(network.state_dict(), strict=False)
+    for layer in deep.model.layers[LAYERS:]:
+        layer.self_attn.o_proj.weight.data.zero_()
+        layer.mlp.down_proj.weight.data.zero_()
+    return deep
 
 
 def _row(tokenizer: Any, text: str, after: int) -> Any:

@@ -25,7 +25,7 @@ from training.data_preparation.export_rows import export_rows
 from training.data_preparation.generate_qa import count_examples, generate_examples, spread
 from training.data_preparation.import_dataset import import_rows, name_of, read_source, write_import
 from training.data_preparation.kept_choices import read_choices
-from training.data_preparation.leakage import check_leakage
+from training.data_preparation.leakage import check_leakage, judging_questions
 from training.data_preparation.parse_documents import parse_documents
 from training.data_preparation.quality import filter_examples, reason_counts, section_texts, write_filtered
 from training.data_preparation.row_passages import PassageFinder
@@ -139,7 +139,7 @@ def _filter(build: Build, progress: Progress) -> dict[str, Any]:
 
 def _split(build: Build, progress: Progress) -> dict[str, Any]:
     layout, config, language = build.layout, build.config, build.domain.config.language
-    gold = build.domain.questions()
+    gold = judging_questions(build.domain)
     split = split_examples(
         list(read_examples(layout.examples("filter"))),
         gold,

@@ -40,6 +40,7 @@ from retrieval.files import write_json
 from retrieval.lexical import Analyzer
 from retrieval.settings import read_settings
 from training.data_preparation.generate_qa import generate_examples
+from training.data_preparation.leakage import judging_questions
 from training.data_preparation.parse_documents import parse_documents
 from training.data_preparation.split import split_examples
 from training.data_preparation.templates import read_templates
@@ -131,7 +132,7 @@ def write_demo_rows(pack: Domain, folder: Path, seed: int) -> tuple[Path, Path]:
     """Rows from templates alone, without passages (they are short): a file to learn from and one held out."""
     sections = list(parse_documents(pack.corpus, (), {}))
     examples = list(generate_examples(pack.config, sections, read_templates(pack.folder, pack.config)))
-    parts = split_examples(examples, pack.questions(), language=pack.config.language, seed=seed).parts
+    parts = split_examples(examples, judging_questions(pack), language=pack.config.language, seed=seed).parts
     train, test = folder / "rows" / "train.jsonl", folder / "rows" / "test.jsonl"
     write_examples(train, parts["train"])
     write_examples(test, parts["test"])

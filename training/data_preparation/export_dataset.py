@@ -24,7 +24,7 @@ from training.data_preparation.dataset_folder import push_to_hub
 from training.data_preparation.export_files import export_folder, report_counts, write_export
 from training.data_preparation.export_rows import Exported, export_rows
 from training.data_preparation.kept_choices import read_choices
-from training.data_preparation.leakage import check_leakage
+from training.data_preparation.leakage import check_leakage, judging_questions
 from training.data_preparation.recipe_part import RecipeOption, dataset_config
 from training.data_preparation.row_checks import load_token_count
 from training.data_preparation.row_passages import (
@@ -65,7 +65,7 @@ def split_files(
     """Rows of two files, combined and split without the stages before. Raises `DataError`, `GateRefused`."""
     sources = read_sources(BuildLayout(layout.root / "none"), template, augmented)
     combined = combine_datasets(sources, _without_weights(config), read_decisions(layout.decisions))
-    gold, language = domain.questions(), domain.config.language
+    gold, language = judging_questions(domain), domain.config.language
     split = split_examples(combined.examples, gold, language=language, ratios=config.ratios, seed=config.seed)
     check_leakage(split.parts, gold, Analyzer(language))
     return split.parts

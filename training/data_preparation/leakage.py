@@ -10,13 +10,13 @@ from itertools import combinations
 
 import numpy as np
 
-from retrieval.domain import GoldQuestion
+from retrieval.domain import Domain, GoldQuestion
 from retrieval.errors import GateRefused
 from retrieval.lexical import Analyzer
 from training.data_preparation.components import names_of, question_names
 from training.data_preparation.duplicates import question_of, text_of
 from training.data_preparation.near_duplicates import NEAR, near_pairs, term_sets
-from training.example import Example
+from training.example import Example, make_example
 
 MOST_SHOWN = 20
 
@@ -43,7 +43,7 @@ def find_leaks(parts: Mapping[str, Sequence[Example]], gold: Sequence[GoldQuesti
             leaks.append(Leak(_called(rows[a]), _called(rows[b]), f"near-duplicates (Jaccard {similarity:.2f})"))
     train = list(parts.get("train", ()))
     for number, (question, similarity) in near_gold(train, gold, analyzer).items():
-        reason = f"the training row asks a gold test question (Jaccard {similarity:.2f})"
+        reason = f"the training row asks a gold question (Jaccard {similarity:.2f})"
         leaks.append(Leak(_called(("train", train[number])), f"gold {question}", reason))
     return leaks
 
@@ -63,12 +63,20 @@ def check_leakage(parts: Mapping[str, Sequence[Example]], gold: Sequence[GoldQue
 def near_gold(
     examples: Sequence[Example], gold: Sequence[GoldQuestion], analyzer: Analyzer
 ) -> dict[int, tuple[str, float]]:
-    """Rows whose question nearly equals a gold TEST question: number of the row -> (gold id, Jaccard). Exact."""
+    """Rows that nearly ask a gold TEST question, or ask any other gold question word for word: number of the row -> (gold id,
+    Jaccard). No pair is missed."""
     from scipy.sparse import csr_array
 
+    others = {name: question.id for question in gold if question.split != "test" for name in _asked_alike(question)}
+    same = {
+        number: (others[name], 1.0)
+        for number, example in enumerate(examples)
+        for name in question_names(example)
+        if name in others
+    }
     asked = [question for question in gold if question.split == "test"]
     if not asked or not examples:
-        return {}
+        return same
     texts = ["\n".join([*(t for role, t in g.history if role == "user"), g.question]) for g in asked]
     sets = term_sets([*texts, *(question_of(example) for example in examples)], analyzer)
     shape = (len(sets), max(1, len(sets.hashes)))
@@ -80,7 +88,19 @@ def near_gold(
         similarity = count / (sizes[len(asked) + row] + sizes[column] - count)
         if similarity >= NEAR - 1e-12 and similarity > found.get(row, ("", 0.0))[1]:
             found[row] = (asked[column].id, float(similarity))
-    return dict(sorted(found.items()))
+    return dict(sorted({**same, **found}.items()))
+
+
+def judging_questions(domain: Domain) -> list[GoldQuestion]:
+    """Everything that a pack is measured with: its gold questions, and its benchmark questions as test questions."""
+    benchmark = enumerate(domain.config.benchmark_questions, 1)
+    extra = [GoldQuestion(f"benchmark-{number}", one.question, "direct", (), "test") for number, one in benchmark]
+    return [*domain.questions(), *extra]
+
+
+def _asked_alike(question: GoldQuestion) -> list[str]:
+    """The name that a training row with the same question has; a follow-up's words alone ask nothing."""
+    return [] if question.history else question_names(make_example(question.question, ""))
 
 
 def _shared_names(rows: Sequence[tuple[str, Example]]) -> list[Leak]:

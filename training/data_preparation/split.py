@@ -22,7 +22,7 @@ from training.data_preparation.assignment import assign
 from training.data_preparation.components import Components, Ints, connect, names_of, question_names
 from training.data_preparation.duplicates import text_of
 from training.data_preparation.import_dataset import import_rows
-from training.data_preparation.leakage import check_leakage, near_gold
+from training.data_preparation.leakage import check_leakage, judging_questions, near_gold
 from training.data_preparation.near_duplicates import near_pairs, term_sets
 from training.data_preparation.quality import Drop, reason_counts
 from training.data_preparation.raw_rows import read_raw_rows
@@ -60,7 +60,7 @@ def split_examples(
     analyzer = Analyzer(language)
     asked = near_gold(examples, gold, analyzer)
     drops = [
-        Drop(examples[number], f"asks the gold test question {identity} (Jaccard {similarity:.2f})")
+        Drop(examples[number], f"asks the gold question {identity} (Jaccard {similarity:.2f})")
         for number, (identity, similarity) in asked.items()
     ]
     rows = [example for number, example in enumerate(examples) if number not in asked]
@@ -213,7 +213,7 @@ def command(
     pack = load_domain(settings.domain, settings.domains_dir)
     layout, gold, analyzer = (
         BuildLayout(settings.build_dir / pack.name),
-        pack.questions(),
+        judging_questions(pack),
         Analyzer(pack.config.language),
     )
     if files and not check:

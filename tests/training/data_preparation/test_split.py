@@ -107,15 +107,16 @@ def test_the_same_rows_give_the_same_parts_and_another_seed_others(rows: list[Ex
     assert split_examples(rows, [], language="es", seed=7).parts != split.parts
 
 
-def test_rows_that_ask_a_gold_test_question_are_left_out() -> None:
+def test_rows_that_nearly_ask_a_test_question_or_repeat_a_calibration_question_are_left_out() -> None:
     gold = [
         GoldQuestion("g1", "¿Para qué se usa la ruda en la piel?", "direct", ("a#b",), "test"),
         GoldQuestion("g2", "¿Cuándo llegó la sábila a México?", "direct", ("a#b",), "calibration"),
     ]
     asked = make_example("Para qué se usa la ruda, en la piel", "Para lavarla.")
-    other = make_example("¿Cuándo llegó la sábila a México?", "Con los españoles.")
-    split = split_examples([asked, other], gold, language="es")
-    assert [(drop.example.id, "g1" in drop.reason) for drop in split.drops] == [(asked.id, True)]
+    same = make_example("cuándo llegó la sábila a México", "Con los españoles.")
+    near = make_example("¿Cuándo dicen que llegó la sábila a México?", "Con los españoles.")
+    split = split_examples([asked, same, near], gold, language="es")
+    assert [(drop.example.id, drop.reason.split()[4]) for drop in split.drops] == [(asked.id, "g1"), (same.id, "g2")]
     with pytest.raises(GateRefused, match=f"train {asked.id} and gold g1") as caught:
         check_leakage({"train": [asked]}, gold, SPANISH)
     assert caught.value.exit_code == 3
