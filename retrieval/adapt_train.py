@@ -69,12 +69,14 @@ def _build_trainer(pairs: Sequence[Pair], plan: TrainPlan, runs: Path, progress:
         SentenceTransformerTrainingArguments,
     )
     from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
-    from transformers import TrainerCallback
+    from transformers import PrinterCallback, TrainerCallback
+    from transformers.utils import logging as transformers_logging
 
     class Tell(TrainerCallback):
         def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             progress("Training the embedder", state.global_step, state.max_steps)
 
+    transformers_logging.disable_progress_bar()
     model = SentenceTransformer(
         str(packaged_folder()), device="cpu", model_kwargs={"use_safetensors": True, "dtype": "float32"}
     )
@@ -108,7 +110,9 @@ def _build_trainer(pairs: Sequence[Pair], plan: TrainPlan, runs: Path, progress:
         dataloader_pin_memory=False,
     )
     loss = MultipleNegativesRankingLoss(model)
-    return SentenceTransformerTrainer(model, arguments, train_dataset=data, loss=loss, callbacks=[Tell()])
+    trainer = SentenceTransformerTrainer(model, arguments, train_dataset=data, loss=loss, callbacks=[Tell()])
+    trainer.remove_callback(PrinterCallback)  # it prints to stdout, where results go
+    return trainer
 
 
 def _key(pairs: Sequence[Pair], plan: TrainPlan) -> str:

@@ -24,6 +24,7 @@ from retrieval.view import View
 from retrieval.wiring import domain_prior, domain_rewriter, open_index
 
 MOST_PAIRS = 4_000  # more add minutes and no quality
+ENOUGH_GOLD = 50  # people's questions that can show a gain of a few hundredths by themselves
 FEW_ROWS = 200  # questions of the training set below which sentences are used as questions too
 
 
@@ -65,20 +66,29 @@ def training_pairs(index: Index, view: View, held_out: frozenset[str]) -> list[P
 
 
 def held_out_queries(index: Index, view: View, held_out: frozenset[str]) -> list[Query]:
-    """Gold questions, and questions of the built validation and test parts, whose sections all stand in held-out documents."""
+    """Gold questions whose sections all stand in held-out documents; where they are few, the training set's questions as well.
+
+    People's questions alone judge where there are enough of them: on herbolaria, rows from templates rose by 0.035 nDCG@10 where
+    people's questions did not move.
+    """
     rewriter = domain_rewriter(index.domain, view)
 
     def rewrite(question: GoldQuestion) -> str:
         return rewriter.rewrite(question.question, question.history)
 
-    gold = gold_queries(index.domain.questions(), rewrite)
+    def is_held_out(query: Query) -> bool:
+        return all(unit.partition("#")[0] in held_out for unit in query.relevant)
+
+    gold = [query for query in gold_queries(index.domain.questions(), rewrite) if is_held_out(query)]
+    if len(gold) >= ENOUGH_GOLD:
+        return gold
     split = index.settings.build_dir / index.domain.name / "split"
     rows = [
         Query(f"{name}:{number}", one.question, dict.fromkeys(one.sections, 1), "row")
         for name in ("train", "validation", "test")
         for number, one in enumerate(read_asked(split / f"{name}.jsonl"))
     ]
-    return [query for query in (*gold, *rows) if all(unit.partition("#")[0] in held_out for unit in query.relevant)]
+    return [*gold, *(query for query in rows if is_held_out(query))]
 
 
 def read_asked(path: Path) -> Iterator[Asked]:
