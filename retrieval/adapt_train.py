@@ -76,7 +76,8 @@ def _build_trainer(pairs: Sequence[Pair], plan: TrainPlan, runs: Path, progress:
         def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             progress("Training the embedder", state.global_step, state.max_steps)
 
-    transformers_logging.disable_progress_bar()
+    bars: Any = transformers_logging
+    bars.disable_progress_bar()
     model = SentenceTransformer(
         str(packaged_folder()), device="cpu", model_kwargs={"use_safetensors": True, "dtype": "float32"}
     )

@@ -67,8 +67,13 @@ class FaultServer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._socket.shutdown(socket.SHUT_RDWR)
-        self._socket.close()
+        self.stop()
+
+    def stop(self) -> None:
+        """Refuse connections from now on; may be called again."""
+        if self._socket.fileno() >= 0:
+            self._socket.shutdown(socket.SHUT_RDWR)
+            self._socket.close()
 
     def _accept(self) -> None:
         while True:

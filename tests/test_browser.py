@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from playwright.sync_api import Page, Request
 from docs.live_page import build_index, chromium_page, find_chromium, make_home, running_app
 from retrieval.embedders import Embedder
 from tests.fakes import PACK
+from tests.fault_proxy import FaultServer, cut_after
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -63,11 +65,19 @@ def page(_chromium: None) -> Iterator[Page]:
         yield opened
 
 
-def ask(page: Page, question: str) -> None:
+def ask(page: Page, question: str, answers: int = 1) -> None:
+    """Ask, and wait until so many answers are whole."""
     box = page.get_by_placeholder("Escriba su pregunta…")
     box.fill(question)
     box.press("Enter")
-    page.get_by_text("Motor:").wait_for()
+    page.get_by_text("Motor:").nth(answers - 1).wait_for()
+
+
+def choose_writer(page: Page, name: str) -> None:
+    """Choose who answers, and wait until the page knows."""
+    page.get_by_role("combobox", name="¿Quién responde?").click()
+    page.get_by_role("option", name=name).click()
+    page.get_by_text("Listo: cita" if name.startswith("Citas") else "El servidor responde.").wait_for()
 
 
 def highlighted(page: Page) -> list[str]:
@@ -116,3 +126,22 @@ def test_nothing_is_wider_than_a_narrow_screen(page: Page, address: str) -> None
     ask(page, "¿Qué es el susto y cómo se cura?")
     assert page.evaluate("document.documentElement.scrollWidth") <= 400
     assert page.evaluate(GAP_BELOW_ANSWER) >= 0
+
+
+def test_a_server_that_dies_mid_answer_leaves_its_words_and_the_next_question_goes_elsewhere(
+    home: Path, page: Page
+) -> None:
+    with ExitStack() as serving:
+        server = serving.enter_context(FaultServer([cut_after("La sábila alivia ", "las quemaduras")]))
+        running = serving.enter_context(running_app(home, SAVIA_VLLM_URL=server.url))
+        page.goto(running)
+        choose_writer(page, "Servidor: tiny")
+        ask(page, "¿Para qué se usa la sábila?")
+        server.stop()
+        page.get_by_text("No server answers").wait_for()  # the switch looks again by itself
+        choose_writer(page, "Citas de los documentos")
+        ask(page, "¿Qué es el susto y cómo se cura?", answers=2)
+        texts = page.get_by_test_id("stChatMessage").all_inner_texts()
+    assert "La sábila alivia las quemaduras" in texts[1]
+    assert "La respuesta se interrumpió" in texts[1]
+    assert "Motor: extractive" in texts[3]

@@ -41,8 +41,9 @@ def show_evaluation(assistant: Assistant, settings: RetrievalSettings, say: Word
         st.code(f"savia evaluate propose --domain {assistant.domain.name}", language=None)
     build = settings.build_dir / assistant.domain.name
     evaluations = read_evaluations(build / "evaluations")
+    st.session_state.setdefault(PART, PARTS[0])
     part = st.segmented_control(
-        say["page_evaluation"], PARTS, format_func=lambda name: say[f"part_{name}"], default="result", key=PART,
+        say["page_evaluation"], PARTS, format_func=lambda name: say[f"part_{name}"], key=PART,
         label_visibility="collapsed", required=True,
     )  # fmt: skip
     match part:

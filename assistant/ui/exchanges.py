@@ -161,8 +161,9 @@ def _show_compared(first: Exchange, second: Exchange, place: int, page: ChatPage
     show_search(first.answer, page.say)
     show_notices(first.answer.red_flags, page)
     for column, exchange, side in zip(st.columns(2, gap="large"), (first, second), "ab", strict=True):
-        with column, st.chat_message("assistant", avatar=AVATARS["assistant"]):
-            show_reasoning(exchange.answer.reasoning, page.say)
-            show_answer(exchange, page.say)
-            show_footer(exchange, f"{place}{side}", page)
+        with column:
+            with st.chat_message("assistant", avatar=AVATARS["assistant"]):
+                show_reasoning(exchange.answer.reasoning, page.say)
+                show_answer(exchange, page.say)
+                show_footer(exchange, f"{place}{side}", page)
             show_sources(exchange.answer, page.say, page.assistant.domain.name, f"{place}{side}", folded=True)

@@ -8,6 +8,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from assistant.answer import Assistant
+from assistant.backends.model_files import hash_adapter
 from assistant.backends.scripted import ScriptedBackend
 from assistant.backends.served import ServedModel
 from assistant.messages import Message, Options, Piece
@@ -19,6 +20,7 @@ from retrieval.errors import BackendError
 from retrieval.index import Index
 from tests.assistant.ui.conftest import PATIENCE, OpenPage, said
 from tests.fault_proxy import FaultServer, cut_after, events
+from tests.tiny_models import make_adapter, make_model
 
 QUESTION = "¿El gel de la sábila alivia quemaduras?"
 SERVER, QUOTES = "vllm\n\n", "extractive\n\n"
@@ -156,3 +158,19 @@ def test_a_reading_knows_its_place_in_line_and_what_broke_it(tiny_index: Index) 
     assert reading.wait(PATIENCE)
     assert (reading.ahead, reading.loading, reading.text) == (2, (3, 7), "Alivia")
     assert (reading.problem, reading.answer.text) == ("The model failed.", "Alivia")
+
+
+@pytest.mark.slow
+def test_the_model_that_training_handed_over_answers_with_its_adapters_hash(
+    tiny_index: Index, open_page: OpenPage, tmp_path: Path
+) -> None:
+    base = make_model("qwen3", tmp_path / "base")
+    adapter = make_adapter(base, tmp_path / "adapter")
+    stored = {"model": str(base), "adapter": str(adapter), "run": "20261121_101500"}
+    (tiny_index.settings.build_dir / "tiny" / "chosen_model.json").write_text(json.dumps(stored))
+    page = ask(open_page().selectbox(key="writer").set_value(f"local\n{base}\n{adapter}").run()).run()
+    assert not page.exception
+    assert f"Motor: local · Modelo: base · Adaptador: {hash_adapter(adapter)}" in said(page)
+    assert any("está en memoria" in caption.value for caption in page.sidebar.caption)
+    page = page.button(key="release").click().run()
+    assert any("se carga con la primera pregunta" in caption.value for caption in page.sidebar.caption)
