@@ -200,11 +200,10 @@ class AnswerStream:
         """Red flags of the question, then warnings of the documents that it is about."""
         assistant = self._assistant
         yield from red_flags(self.question, assistant.domain.config)
-        if self.abstained:
-            return
         subjects = {number for _, documents in assistant.rewriter.names.find(self.searched) for number in documents}
         named = [assistant.view.document(number) for number in sorted(subjects)]
-        yield from document_warnings(named or [self.hits[0].document])
+        # A refusal about a dangerous plant still warns of it; what was merely found first is no subject then.
+        yield from document_warnings(named or ([] if self.abstained else [self.hits[0].document]))
 
     def _keep(self, piece: Piece) -> Piece:
         if piece.text:  # one without text only says that the backend still waits

@@ -132,6 +132,7 @@ class HybridRetriever:
         self.fusion = fusion
         self.dense = dense
         self.prior = prior
+        self.reads_language = True  # off only to measure what it is worth
 
     def search(self, query: str, limit: int, where: dict[str, str] | None = None) -> list[Hit]:
         foreign = self._reading(query)
@@ -154,7 +155,7 @@ class HybridRetriever:
 
     def _reading(self, query: str) -> str:
         """The question's language where it is another than the documents', else nothing."""
-        return foreign_language(self.view, query)
+        return foreign_language(self.view, query) if self.reads_language else ""
 
     def _candidates(
         self,

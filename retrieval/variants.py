@@ -13,7 +13,7 @@ from retrieval.retrievers import NAMES, HybridRetriever, Method, Retriever
 from retrieval.view import View
 from retrieval.wiring import fusion_method, index_retriever
 
-SETTINGS = ("weight", "fusion", "prior")
+SETTINGS = ("weight", "fusion", "prior", "language")
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ def parse_variant(text: str) -> Variant:
             )
         settings[key] = value
     if settings and name != "hybrid":
-        raise UsageError(f"{name} has no settings ({rest}).", "Only hybrid takes weight, fusion and prior.")
+        raise UsageError(f"{name} has no settings ({rest}).", f"Only hybrid takes {', '.join(SETTINGS)}.")
     return Variant(text, name, settings)
 
 
@@ -54,8 +54,9 @@ def build_variant(
     if isinstance(retriever, HybridRetriever):
         if "weight" in variant.settings:
             retriever.fusion = replace(retriever.fusion, weight=_weight(variant.settings["weight"]))
-        if _switched_off(variant.settings.get("prior", "on")):
+        if _switched_off("prior", variant):
             retriever.prior = None
+        retriever.reads_language = not _switched_off("language", variant)
     return retriever
 
 
@@ -69,9 +70,10 @@ def _weight(text: str) -> float:
     return value
 
 
-def _switched_off(text: str) -> bool:
+def _switched_off(setting: str, variant: Variant) -> bool:
+    text = variant.settings.get(setting, "on")
     if text not in ("on", "off"):
-        raise UsageError(f"prior={text} is neither on nor off.")
+        raise UsageError(f"{setting}={text} is neither on nor off.")
     return text == "off"
 
 

@@ -80,6 +80,13 @@ def test_the_warning_of_the_document_asked_about_comes_first(make_assistant: Mak
     assert [notice.name for notice in stream.red_flags] == ["Manzanilla"]
 
 
+def test_a_refusal_about_a_document_with_a_warning_still_warns(make_assistant: MakeAssistant) -> None:
+    stream = make_assistant().ask("¿manzanilla xilofono zeppelin ferrocarril tractor bicicleta?")
+    assert stream.abstained and [notice.name for notice in stream.red_flags] == ["Manzanilla"]
+    other = make_assistant().ask("¿xilofono zeppelin ferrocarril?")
+    assert other.abstained and other.red_flags == ()
+
+
 def test_a_stop_keeps_the_text_so_far_and_ends_the_backends_work(make_assistant: MakeAssistant) -> None:
     backend = FailingBackend(None)
     stream = make_assistant(backend).ask(USES)

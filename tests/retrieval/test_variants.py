@@ -16,9 +16,11 @@ def test_settings_given_override_what_was_calibrated(write_pack: WritePack, sett
     write_pack({"ruda.md": "# Ruda\n\nLa ruda."})
     index, embedder = Index(load_domain("tiny", settings.domains_dir), settings), HashEmbedder()
     index.sync(embedder)
-    found = build_variant(parse_variant("hybrid:weight=0.9,fusion=rrf,prior=off"), index, index.view(), embedder)
+    found = build_variant(
+        parse_variant("hybrid:weight=0.9,fusion=rrf,prior=off,language=off"), index, index.view(), embedder
+    )
     assert isinstance(found, HybridRetriever)
-    assert (found.fusion.weight, found.fusion.method, found.prior) == (0.9, "rrf", None)
+    assert (found.fusion.weight, found.fusion.method, found.prior, found.reads_language) == (0.9, "rrf", None, False)
 
 
 @pytest.mark.parametrize("text", ["fuzzy", "bm25:weight=1", "hybrid:depth=3", "hybrid:weight", "hybrid:weight="])
