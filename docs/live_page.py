@@ -53,8 +53,14 @@ def make_home(folder: Path, domain: str = "herbolaria") -> Path:
 
 def build_index(home: Path, domain: str = "herbolaria") -> None:
     """`savia index sync`, as a user would run it."""
-    command = [sys.executable, "-m", "savia", "index", "sync", "--domain", domain]
-    subprocess.run(command, env=environment(home), cwd=ROOT, check=True, capture_output=True)
+    run_savia(home, "index", "sync", "--domain", domain)
+
+
+def run_savia(home: Path, *arguments: str) -> None:
+    """A command of a process of its own; raises `CalledProcessError` where it fails."""
+    subprocess.run(
+        [sys.executable, "-m", "savia", *arguments], env=environment(home), cwd=ROOT, check=True, capture_output=True
+    )
 
 
 def environment(home: Path, **more: str) -> dict[str, str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, ViewportSize
 
-from docs.live_page import ROOT, build_index, chromium_page, make_home, running_app
+from docs.live_page import ROOT, build_index, chromium_page, make_home, run_savia, running_app
 
 IMAGES = ROOT / "docs" / "images"
 QUESTION = "¿Para qué se usa la sábila?"
@@ -17,6 +17,7 @@ UNKNOWN = "¿Cuánto cuesta un boleto de avión a Tokio?"
 WIDE = ViewportSize(width=1440, height=900)
 NARROW = ViewportSize(width=420, height=900)
 PATIENCE_MS = 30_000
+SETTLING_MS = 5_000  # plots are drawn after the page has answered
 
 
 def main() -> None:
@@ -24,6 +25,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         home = make_home(Path(folder))
         build_index(home)
+        run_savia(home, "evaluate", "retrieval")
+        run_savia(home, "dataset", "build")
         with running_app(home) as address, chromium_page() as page:
             take_all(page, address)
 
@@ -49,6 +52,11 @@ def take_all(page: Page, address: str) -> None:
     page.goto(f"{address}/documents?document=plantas/sabila")
     page.get_by_role("heading", name="Sábila", exact=True).wait_for()
     take(page, "documents")
+    for name in ("evaluation", "data-set", "training"):
+        page.goto(f"{address}/{name}")
+        page.get_by_test_id("stStatusWidget").wait_for(state="detached")
+        page.wait_for_timeout(SETTLING_MS)
+        take(page, name)
 
 
 def start_again(page: Page) -> None:
