@@ -6,7 +6,7 @@ uvicorn.run(app, host="127.0.0.1", port=8000)
 
 import time
 from collections.abc import AsyncIterator, Collection
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -90,11 +90,8 @@ def _lifespan(asking: Asking) -> Any:
 
 def _open_default(asking: Asking) -> None:
     """So that the first question is not the slow one; what is wrong is told by /ready and by every question."""
-    try:
-        with asking.pool.leased(asking.pool.retrieval.domain):
-            pass
-    except SaviaError:
-        pass
+    with suppress(SaviaError), asking.pool.leased(asking.pool.retrieval.domain):
+        return
 
 
 def _version() -> str:
