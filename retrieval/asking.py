@@ -58,7 +58,7 @@ class Asking:
     @classmethod
     def fit(cls, samples: Sequence[Sample]) -> "Asking":
         """Regularised maximum likelihood by L-BFGS; a sample of several roles counts in parts for each."""
-        matrix = _matrix([sample.text for sample in samples])
+        matrix = feature_matrix([sample.text for sample in samples])
         targets = np.zeros((len(samples), len(ROLES)))
         for row, sample in enumerate(samples):
             targets[row, [ROLES.index(role) for role in sample.roles]] = 1 / len(sample.roles)
@@ -112,7 +112,8 @@ def _grams(word: str) -> list[str]:
     return [word[start : start + size] for size in GRAMS for start in range(len(word) - size + 1)]
 
 
-def _matrix(texts: Sequence[str]) -> csr_matrix:
+def feature_matrix(texts: Sequence[str]) -> csr_matrix:
+    """(texts, DIMENSION), a row of `features` each."""
     rows, columns, values = [], [], []
     for row, text in enumerate(texts):
         for place, value in features(text).items():

@@ -8,6 +8,7 @@ before scoring (term counts minus the sentence's, the passage embedded again wit
 identity. Test judgements are never looked at.
 """
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -24,16 +25,18 @@ from retrieval.files import read_json, write_json
 from retrieval.fit_prior import FittedPrior, fit_prior
 from retrieval.followups import Names, Rewriter
 from retrieval.lexical import K1, B, idf
-from retrieval.prior import Prior
+from retrieval.prior import Prior, without_names
 from retrieval.retrievers import Fusion, HybridRetriever, fuse, zscore
 from retrieval.sentences import sentence_spans
 from retrieval.view import Scores, View
+from retrieval.wording import Wording
 
 WEIGHTS = tuple(round(step * 0.05, 2) for step in range(21))
 SAMPLE = 256  # pseudo-questions: the standard error of the mean nDCG is then about 0.02, the same for all weights
 LEAST_LABELS = 30  # fewer calibration questions than this say less than the corpus itself
 RANKS = 10
 SEED = 13
+PARTS = 10  # in which wordings are learnt and judged
 
 Source = Literal["gold", "unlabelled", "default"]
 
@@ -235,13 +238,34 @@ def calibrate(
         found = replace(found, prior=asdict(fitted.weights), asking=fitted.asking.as_text())
     if len(gold) - len(answerable) < LEAST_LABELS // 2:
         return found
+    texts = [rewrite(question) for question in gold]
+    wordings = _Wordings(gold, [without_names(text, rewriter.names) for text in texts])
     rows = []
-    for question in gold:
+    for question, text in zip(gold, texts, strict=True):
         retriever = HybridRetriever(view, embedder, Fusion(found.weight), prior=priors.of(question.id))
-        text = rewrite(question)
-        rows.append(signs(view, text, retriever.search(text, TOP), rewriter))
+        rows.append(signs(view, text, retriever.search(text, TOP), rewriter, wordings.of(question)))
     confidence = Confidence.fit(rows, [question.answerable for question in gold])
-    return replace(found, threshold=asdict(confidence))
+    return replace(found, threshold=replace(confidence, wording=wordings.of_all).as_json())
+
+
+class _Wordings:
+    """A model of wordings for each part of the questions, which saw none of that part; questions on one document are in one part."""
+
+    def __init__(self, gold: Sequence[GoldQuestion], texts: Sequence[str]) -> None:
+        rows = [(_part(question), text, question.answerable) for question, text in zip(gold, texts, strict=True)]
+        self._of_part = {
+            part: Wording.fit([row[1] for row in rows if row[0] != part], [row[2] for row in rows if row[0] != part])
+            for part in range(PARTS)
+        }
+        self.of_all = Wording.fit([row[1] for row in rows], [row[2] for row in rows])
+
+    def of(self, question: GoldQuestion) -> Wording:
+        return self._of_part[_part(question)]
+
+
+def _part(question: GoldQuestion) -> int:
+    about = question.relevant[0].partition("#")[0] if question.relevant else question.id
+    return int(hashlib.sha256(about.encode()).hexdigest(), 16) % PARTS
 
 
 class _Priors:

@@ -1,11 +1,12 @@
-"""Whether the corpus answers a question at all: a logistic model over six signs of the search, calibrated on gold questions.
+"""Whether the corpus answers a question at all: a logistic model over eight signs of the search, calibrated on gold questions.
 
     confidence = Confidence.fit(rows, answerable)      # or Confidence() where a pack has no gold
-    confidence.accepts(signs(view, question, hits, rewriter))
+    confidence.accepts(signs(view, question, hits, rewriter, confidence.wording))
 
 Signs, all about the question's words other than names, weighted by idf: the share that one of the best passages says; the
 share that no document knows (a plant without an entry); whether the question names a document or one of the corpus' topics; the share that asks for a
-kind of section (the pack's aliases); the best hit's score; and the best cosine. Fitted by Newton's method with a small ridge penalty.
+kind of section (the pack's aliases); the best hit's score; the best cosine; whether it asks how much and no sentence found both
+speaks of it and counts; and how it is put (retrieval/wording.py). Fitted by Newton's method with a small ridge penalty.
 """
 
 from collections.abc import Collection, Sequence
@@ -16,17 +17,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.followups import Rewriter
+from retrieval.prior import without_names
+from retrieval.quantity import asks_quantity, gives_quantity
 from retrieval.retrievers import Hit
+from retrieval.sentences import sentence_spans
 from retrieval.view import View
+from retrieval.wording import Wording
 
 TOP = 5  # hits that a person would read; what only lower ones hold does not count
 RIDGE = 1.0
 STEPS = 30
 REFUSAL_WEIGHT = 2.5  # a wrong answer to an unanswerable question costs this many wrong refusals when the cut is chosen
+UNANSWERABLE = (
+    0.15  # the share of people's questions that is taken for unanswerable then, however many of them the gold holds
+)
 SCORE_SCALE = 10.0  # brings the best hit's score, in deviations, to the size of the other signs
+MOST_STRENGTH = 1.2  # a word that hardly any passage has makes a score without bounds, and says no more than this
+SPOKEN_OF = 0.4  # share of a question's words that a sentence must have to speak of what is asked
 
 Signs = NDArray[np.float64]
-SIGN_NAMES = ("said", "unknown", "named", "asks", "strength", "near")
+SIGN_NAMES = ("said", "unknown", "named", "asks", "strength", "near", "uncounted", "wording")
 NO_VECTORS = 0.4  # the cosine assumed where there are no vectors: it speaks for neither side
 
 
@@ -35,8 +45,9 @@ class Confidence:
     """`weights` are for the signs in `SIGN_NAMES` order, then the constant. The default was chosen by eye: a fair part of what
     the question says must be found, and little of it may be unknown."""
 
-    weights: tuple[float, ...] = (3.0, -3.0, 1.0, 0.5, 0.1, 5.0, -2.9)
+    weights: tuple[float, ...] = (3.0, -3.0, 1.0, 0.5, 0.1, 5.0, -1.5, 0.0, -2.9)
     threshold: float = 0.5
+    wording: Wording | None = None
 
     def probability(self, signs: Signs) -> float:
         """Probability that the corpus answers the question."""
@@ -62,15 +73,21 @@ class Confidence:
         scores = np.array([fitted.probability(row) for row in rows])
         return cls(fitted.weights, _best_threshold(scores, labels))
 
+    def as_json(self) -> dict[str, Any]:
+        """What `of` reads."""
+        wording = self.wording.as_text() if self.wording else ""
+        return {"weights": list(self.weights), "threshold": self.threshold, "wording": wording}
+
     @classmethod
     def of(cls, stored: dict[str, Any] | None) -> "Confidence":
         if not stored or len(stored.get("weights", ())) != len(SIGN_NAMES) + 1:
             return cls()
-        return cls(tuple(stored["weights"]), float(stored["threshold"]))
+        wording = Wording.from_text(stored["wording"]) if stored.get("wording") else None
+        return cls(tuple(stored["weights"]), float(stored["threshold"]), wording)
 
 
-def signs(view: View, question: str, hits: Sequence[Hit], rewriter: Rewriter) -> Signs:
-    """The six signs of a search; see the module's docstring."""
+def signs(view: View, question: str, hits: Sequence[Hit], rewriter: Rewriter, wording: Wording | None = None) -> Signs:
+    """The eight signs of a search; see the module's docstring. Without a `wording` model its sign is 0."""
     names = {term for name, _ in rewriter.names.find(question) for term in name.split()}
     terms = view.query_terms(question)
     unknown = sum(view.term_idf(-1) for _, number in terms if number < 0)
@@ -80,11 +97,24 @@ def signs(view: View, question: str, hits: Sequence[Hit], rewriter: Rewriter) ->
     total = sum(mass.values()) + unknown
     said = max((_mass_in(mass, view.analyzer.terms(hit.passage.embedded_text)) for hit in hits[:TOP]), default=0.0)
     asks = _mass_in(mass, rewriter.asking_terms)
-    strength = hits[0].score / SCORE_SCALE if hits else 0.0
+    strength = min(hits[0].score / SCORE_SCALE, MOST_STRENGTH) if hits else 0.0
     near = max((hit.scores.get("dense", NO_VECTORS) for hit in hits[:TOP]), default=0.0)
+    put = wording.score(without_names(question, rewriter.names)) if wording else 0.0
     if not total:  # nothing but a name: "la ruda"
-        return np.array([1.0, 0.0, float(known), 0.0, strength, near])
-    return np.array([said / total, unknown / total, float(known), asks / total, strength, near])
+        return np.array([1.0, 0.0, float(known), 0.0, strength, near, 0.0, put])
+    uncounted = asks_quantity(question) and not _is_counted(view, mass, total, hits[:TOP])
+    return np.array([said / total, unknown / total, float(known), asks / total, strength, near, float(uncounted), put])
+
+
+def _is_counted(view: View, mass: dict[str, float], total: float, hits: Sequence[Hit]) -> bool:
+    """Whether a sentence of the hits has a number and enough of the question's words."""
+    for hit in hits:
+        text = hit.passage.text
+        for start, end in sentence_spans(text):
+            sentence = text[start:end]
+            if gives_quantity(sentence) and _mass_in(mass, view.analyzer.terms(sentence)) >= SPOKEN_OF * total:
+                return True
+    return False
 
 
 def _mass_in(mass: dict[str, float], terms: Collection[str]) -> float:
@@ -94,7 +124,9 @@ def _mass_in(mass: dict[str, float], terms: Collection[str]) -> float:
 
 def _best_threshold(scores: NDArray[np.float64], labels: NDArray[np.float64]) -> float:
     """The cut with the least weighted mistakes; the middle between its neighbours."""
-    weights = np.where(labels > 0, 1.0, REFUSAL_WEIGHT)
+    answered = max(1.0, labels.sum())
+    refused = max(1.0, len(labels) - labels.sum())
+    weights = np.where(labels > 0, (1 - UNANSWERABLE) / answered, REFUSAL_WEIGHT * UNANSWERABLE / refused)
     order = np.sort(np.unique(scores))
     cuts = np.concatenate([[order[0] - 0.01], (order[1:] + order[:-1]) / 2, [order[-1] + 0.01]])
     right = [(weights * ((scores >= cut) == (labels > 0))).sum() for cut in cuts]

@@ -3,9 +3,9 @@
     fitted = fit_prior(view, embedder, queries, names, config.sections)      # None: too few questions, or no section roles
     Prior(view, names, config.sections, fitted.weights, fitted.asking)
 
-A listwise softmax (Cao et al. 2007, "Learning to Rank: From Pairwise Approach to Listwise Approach") over five kinds of
-features of a section: its best passage's BM25 and cosine as z-scores, whether its document is named, its role's own standing,
-and how probable the question makes its role. The role model that a question is judged by never saw a question on its document.
+A listwise softmax (Cao et al. 2007, "Learning to Rank: From Pairwise Approach to Listwise Approach") over six kinds of
+features of a section: its best passage's BM25 and cosine as z-scores, whether its document is named, how probable the question
+makes its role, how much of the question its document says if it is not named, and its role's own standing. The role model that a question is judged by never saw a question on its document.
 """
 
 import hashlib
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from retrieval.asking import Asking, Sample
+from retrieval.document_share import document_shares
 from retrieval.domain import ROLES, SectionRule
 from retrieval.embedders import Embedder
 from retrieval.evaluate import Query
@@ -29,6 +30,8 @@ FOLDS = 5
 CANDIDATES = 60  # sections among which a question's right ones must win
 RIDGE = 1.0
 FIRST_WEIGHTS = (0.9, 0.1, 3.0)  # chooses the candidates: words, meaning, subject
+BEFORE_ROLES = 5  # columns before a column a role
+SHARE_SCALE = 3.0  # brings a document's share to the size of the other features, for the penalty's sake
 
 
 @dataclass(frozen=True)
@@ -88,7 +91,7 @@ class _Sections:
     def features(
         self, view: View, embedder: Embedder, text: str, names: Names | None, asking: Asking
     ) -> NDArray[np.float64]:
-        """(sections, 4 + roles): words, meaning, subject, log-probability of the role, then one column a role."""
+        """(sections, 5 + roles): words, meaning, subject, log-probability of the role, document, then one column a role."""
         vector = embedder.embed_query(text)
         mean, deviation = view.moments.mean_and_deviation(vector)
         lexical = view.lexical_scores(text)
@@ -96,9 +99,11 @@ class _Sections:
         dense = np.nan_to_num((view.dense_scores(vector) - mean) / deviation)
         named = Prior(view, names).named(text).astype(np.float32)
         asked = asking.log_probabilities(without_names(text, names))
-        columns = [self._best(scores) for scores in (lexical, dense, named)]
+        share = SHARE_SCALE * document_shares(view, text)[view.document_rows] * (1 - named)
+        words, meaning, subject, document = (self._best(scores) for scores in (lexical, dense, named, share))
         roles = np.eye(len(ROLES) + 1)[self.roles][:, : len(ROLES)]
-        return np.column_stack([*columns, np.append(asked, asked.mean())[self.roles], roles])
+        asks = np.append(asked, asked.mean())[self.roles]
+        return np.column_stack([words, meaning, subject, asks, document, roles])
 
     def _best(self, scores: Scores) -> NDArray[np.float64]:
         best = np.full(len(self.numbers), -np.inf)
@@ -123,7 +128,7 @@ def _fold(section_id: str) -> int:
 
 
 def _fit(rows: Sequence[tuple[NDArray[np.float64], NDArray[np.bool_]]]) -> NDArray[np.float64]:
-    """Weights that make the right sections probable among their candidates; the first four are not negative."""
+    """Weights that make the right sections probable among their candidates; those before the roles' are not negative."""
     width = rows[0][0].shape[1]
 
     def loss(weights: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
@@ -136,15 +141,16 @@ def _fit(rows: Sequence[tuple[NDArray[np.float64], NDArray[np.bool_]]]) -> NDArr
             slope = slope - table[right].mean(axis=0) + (np.exp(scores) / total) @ table
         return value, slope
 
-    bounds = [(1e-3, None), (0.0, None), (0.0, None), (0.0, None)] + [(None, None)] * (width - 4)
+    bounds = [(1e-3, None), *[(0.0, None)] * (BEFORE_ROLES - 1), *[(None, None)] * (width - BEFORE_ROLES)]
     start = np.array([1.0, 0.1, 3.0, 0.5, *np.zeros(width - 4)])
     return np.asarray(minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds).x)
 
 
 def _weights(found: NDArray[np.float64]) -> PriorWeights:
     """In deviations of the fused score, whose words and vectors weigh one together."""
-    scale = float(found[0] + found[1])
+    subject, asks, document = (round(float(value), 4) for value in found[2:BEFORE_ROLES] / (found[0] + found[1]))
     roles: dict[str, float] = {
-        role: round(float(value) / scale, 4) for role, value in zip(ROLES, found[4:], strict=True)
+        role: round(float(value / (found[0] + found[1])), 4)
+        for role, value in zip(ROLES, found[BEFORE_ROLES:], strict=True)
     }
-    return PriorWeights(round(float(found[2]) / scale, 4), round(float(found[3]) / scale, 4), roles)
+    return PriorWeights(subject, asks, roles, round(SHARE_SCALE * document, 4))

@@ -28,7 +28,7 @@ from retrieval.text import fold_accents
 K1 = 0.9  # best on the shared Spanish and English sets, with B between 0.75 and 0.9
 B = 0.8
 GRAM = 4  # characters per gram where the language is unknown; equal to stemmed BM25 in quality
-ANALYZER_VERSION = 1  # raise when terms change: indexes are then built anew
+ANALYZER_VERSION = 2  # raise when terms change: indexes are then built anew
 
 _WORD = re.compile(r"[^\W_]+")
 _KEEP = {"es": "ñÑ"}
@@ -44,7 +44,7 @@ STOP_LISTS = {
 # Question words and chat fillers that the lists lack: they carry no topic.
 _MORE_STOP_WORDS = {
     "es": "cuál cuáles cuáles cómo cuándo cuánto cuánta cuántos cuántas dónde quién quiénes según cada aquí ahí así aún "
-    "si qué k q xq porq pa usted ustedes favor gracias hola oye dime puedo puede pueden podría puedes hace hacer dice "
+    "si qué k q d xq xk pq porq dnd tmb pa pal usted ustedes favor gracias hola oye dime puedo puede pueden podría puedes hace hacer dice "
     "dicen ser va vas voy tal cosa cosas aunque entonces mientras través",
     "en": "what which who whom whose when where why how does did can could would should may might please tell me is are "
     "was were been being do done has have had i you he she it we they them their there here",

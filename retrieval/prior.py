@@ -1,5 +1,5 @@
-"""What a question says about where its answer stands before a word of any passage is compared: which document it names, and
-which kind of section it asks for.
+"""What a question says about where its answer stands beside the words of single passages: which document it names, how much of it
+the others say, and which kind of section it asks for.
 
     prior = Prior(view, names, config.sections, PriorWeights(), asking)
     prior.scores("¿la ruda es peligrosa?")       # one addend a passage, in deviations of the fused score
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.asking import Asking
+from retrieval.document_share import document_shares
 from retrieval.domain import ROLES, Role, SectionRule
 from retrieval.followups import Names
 from retrieval.view import Scores, View
@@ -29,6 +30,7 @@ class PriorWeights:
     subject: float = SUBJECT_BONUS
     asks: float = 0.0  # times the log-probability of the section's role
     roles: Mapping[str, float] = field(default_factory=dict)  # a role's own standing
+    document: float = 0.0  # times the share of the question that the whole document says, if it is not named
 
 
 class Prior:
@@ -60,6 +62,9 @@ class Prior:
     def scores(self, question: str, named: NDArray[np.bool_]) -> Scores:
         """One addend a passage."""
         total = self.weights.subject * named.astype(np.float32)
+        if self.weights.document:
+            shares = document_shares(self.view, question)[self.view.document_rows]
+            total = total + self.weights.document * np.where(named, 0, shares)
         if self._asking is not None:
             asked = self.weights.asks * self._asking.log_probabilities(without_names(question, self.names))
             # A section whose role is not known is neither asked for nor ruled out: the mean of the others.

@@ -3,12 +3,15 @@
     Speller(["sabil", "niñ", "empach"], "es").suggest("savil")      # ('sabil',)
 
 Only unknown terms come here, so a correctly typed question is never changed. Order: same word up to ñ, same Spanish sound
-(b/v, c/s/z, k/qu, silent h, ll/y, g/j), then one edit (two from eight letters on; Damerau-Levenshtein with transpositions).
+(b/v, c/s/z, k/qu, silent h, ll/y, g/j, bue/hue/we), then one edit (two from eight letters on; Damerau-Levenshtein with transpositions).
 """
 
 import re
 from collections import defaultdict
 from collections.abc import Sequence
+from functools import cache
+
+from retrieval.lexical import stop_words
 
 LEAST_LENGTH = 4  # shorter terms are too close to everything
 LONG = 8
@@ -17,6 +20,7 @@ MOST_SUGGESTIONS = 3
 NEAREST = 12  # known terms looked at by edits
 
 _SOUNDS = [
+    (re.compile(r"[bv](?=ue)"), "g"),  # güeno, agüelo
     (re.compile(r"w|(?:^h?u|hu)(?=[aeio])"), "gu"),
     (re.compile(r"^hi(?=e)"), "y"),
     (re.compile(r"qu(?=[ei])|q|k|c(?=[^eih]|$)"), "k"),
@@ -41,6 +45,12 @@ def spanish_sound(word: str) -> str:
     for pattern, replacement in _SOUNDS:
         word = pattern.sub(replacement, word)
     return word
+
+
+@cache
+def filler_sounds(language: str) -> frozenset[str]:
+    """How a language's stop words sound, for those that are typed as they sound: komo, kien, ase."""
+    return frozenset(spanish_sound(word) for word in stop_words(language)) if language == "es" else frozenset()
 
 
 class Speller:

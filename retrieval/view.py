@@ -24,7 +24,7 @@ from retrieval.files import read_json, write_atomically
 from retrieval.lexical import Analyzer, Postings, TermCounts, Vocabulary, idf, score_terms
 from retrieval.moments import Moments
 from retrieval.passages import Passage
-from retrieval.spelling import Speller
+from retrieval.spelling import Speller, filler_sounds, spanish_sound
 from retrieval.text import fold_accents
 from retrieval.vectors import map_vectors
 
@@ -216,7 +216,7 @@ class View:
         after spelling help."""
         found: list[tuple[str, int]] = []
         synonyms: dict[str, list[str]] = self.meta.get("synonyms", {})
-        for term in self.analyzer.terms(question):
+        for term in self._terms_of(question):
             others = [(other, self.known_number(other)) for other in synonyms.get(term, ())]
             known = [pair for pair in others if pair[1] >= 0]
             found.extend(known)
@@ -226,7 +226,15 @@ class View:
 
     def plain_terms(self, question: str) -> list[str]:
         """The question's terms in order, after spelling help, without synonyms: what names are looked for in."""
-        return [other for term in self.analyzer.terms(question) for other, _ in self._spelled(term)]
+        return [other for term in self._terms_of(question) for other, _ in self._spelled(term)]
+
+    def _terms_of(self, question: str) -> list[str]:
+        """Index terms without words that no passage has and that sound like a stop word: "komo se yama"."""
+        fillers = filler_sounds(self.analyzer.language)
+        if not fillers:
+            return self.analyzer.terms(question)
+        terms = [(word, term) for word in self.analyzer.words(question) for term in self.analyzer.terms(word)]
+        return [term for word, term in terms if self.known_number(term) >= 0 or spanish_sound(word) not in fillers]
 
     def _spelled(self, term: str) -> list[tuple[str, int]]:
         """The term itself if a passage has it, else known terms that it may stand for, else itself with -1."""

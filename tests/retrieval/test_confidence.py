@@ -1,5 +1,7 @@
 """Whether a question is answered at all: the fit, the cut and the signs."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ from retrieval.followups import Rewriter
 from retrieval.index import Index
 from retrieval.retrievers import Bm25Retriever
 from retrieval.settings import RetrievalSettings
+from retrieval.wording import Wording
 from tests.conftest import WritePack
 from tests.fakes import PACK
 
@@ -25,10 +28,17 @@ def test_rows_that_can_be_told_apart_are() -> None:
     assert confidence.probability(ANSWERED) > 0.9 > 0.1 > confidence.probability(REFUSED)
 
 
-def test_a_wrong_answer_weighs_more_than_a_wrong_refusal() -> None:
-    mixed = [ANSWERED] * 5 + [ANSWERED] * 5 + [REFUSED] * 5
-    assert not Confidence.fit(mixed, [True] * 5 + [False] * 10).accepts(ANSWERED)
-    assert Confidence.fit(mixed, [True] * 9 + [False] * 6).accepts(ANSWERED)
+@pytest.mark.parametrize(("answerable", "answered"), [(2, False), (3, True)])
+def test_a_wrong_answer_costs_two_and_a_half_wrong_refusals(answerable: int, answered: bool) -> None:
+    between = (ANSWERED + REFUSED) / 2  # one unanswerable question looks like this, and two or three answerable ones
+    rows = [ANSWERED] * (85 - answerable) + [between] * (answerable + 1) + [REFUSED] * 14
+    assert Confidence.fit(rows, [True] * 85 + [False] * 15).accepts(between) is answered
+
+
+def test_how_many_unanswerable_questions_the_gold_holds_does_not_matter() -> None:
+    between = (ANSWERED + REFUSED) / 2
+    rows = [ANSWERED] * 82 + [between] * (3 + 10) + [REFUSED] * 140
+    assert Confidence.fit(rows, [True] * 85 + [False] * 150).accepts(between)
 
 
 def test_few_answerable_questions_count_as_much_as_many_others() -> None:
@@ -42,6 +52,13 @@ def test_what_was_stored_is_read_back_and_an_older_form_is_not() -> None:
     assert Confidence.of({"weights": list(weights), "threshold": 0.7}) == Confidence(weights, 0.7)
     assert Confidence.of({"weights": [1.0], "threshold": 0.7}) == Confidence.of(None) == Confidence()
     assert len(Confidence().weights) == len(SIGN_NAMES) + 1
+
+
+def test_the_model_of_wordings_is_stored_with_the_weights() -> None:
+    wording = Wording.fit(["¿a cómo está xx?", "¿para qué sirve xx?"], [False, True])
+    again = Confidence.of(replace(Confidence(), wording=wording).as_json())
+    assert again.wording is not None and again.wording.score("¿a cómo?") == wording.score("¿a cómo?")
+    assert Confidence.of(Confidence().as_json()) == Confidence()
 
 
 @pytest.fixture
@@ -82,6 +99,24 @@ def test_half_known_is_half_said(index: Index) -> None:
 
 def test_a_name_alone_is_fully_said(index: Index) -> None:
     assert signs_of(index, "la ruda")["said"] == 1.0
+
+
+def test_a_question_for_a_number_that_no_sentence_gives_is_uncounted(write_pack: WritePack, index: Index) -> None:
+    write_pack({"menta.md": "# Menta\n\nLa hoja de menta mide 5 centímetros."}, config=PACK)
+    index.sync(None)
+    assert signs_of(index, "¿cuántas lombrices quita el epazote?")["uncounted"] == 1.0
+    assert signs_of(index, "¿cuántos centímetros mide la hoja?")["uncounted"] == 0.0
+    assert signs_of(index, "¿quita lombrices?")["uncounted"] == 0.0
+
+
+def test_the_wording_counts_with_the_names_masked(index: Index) -> None:
+    wording = Wording.fit(["¿a cómo está xx?", "¿para qué sirve xx?"], [False, True])
+    view = index.view()
+    rewriter = Rewriter(view, (), index.domain.config.sections)
+    ruda = signs(view, "¿a cómo está la ruda?", [], rewriter, wording)
+    epazote = signs(view, "¿a cómo está la epazote?", [], rewriter, wording)
+    assert ruda[SIGN_NAMES.index("wording")] == epazote[SIGN_NAMES.index("wording")] < 0
+    assert signs(view, "¿a cómo está la ruda?", [], rewriter)[SIGN_NAMES.index("wording")] == 0
 
 
 def test_words_that_ask_for_a_section_are_counted(index: Index) -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from retrieval.lexical import Analyzer
-from retrieval.spelling import Speller, spanish_sound
+from retrieval.spelling import Speller, filler_sounds, spanish_sound
 
 WORDS = (
     "sábila riñón hígado empacho niño gordolobo toloache hierbabuena corazón zacate huesos guayaba lluvia manzanilla"
@@ -59,3 +59,14 @@ def test_sounds_are_spanish_only_in_spanish() -> None:
 
 def test_at_most_three_words_are_suggested() -> None:
     assert len(Speller(["canto", "cantos", "manto", "cardo", "cinta", "conto"], "en").suggest("cantox")) <= 3
+
+
+def test_a_stop_word_typed_as_it_sounds_is_a_filler() -> None:
+    fillers = filler_sounds("es")
+    assert all(spanish_sound(word) in fillers for word in ("komo", "kien", "ke", "ase"))
+    assert not any(spanish_sound(word) in fillers for word in ("sabila", "empacho", "tos"))
+    assert filler_sounds("en") == frozenset()
+
+
+def test_countryside_spellings_of_bue_are_one_sound() -> None:
+    assert len({spanish_sound(word) for word in ("buena", "wena", "guena", "huena")}) == 1

@@ -89,6 +89,10 @@ def test_a_mistyped_word_is_read_as_the_one_the_corpus_knows(view: View) -> None
     assert view.query_terms("epasote") == view.query_terms("epazote")
 
 
+def test_an_unknown_word_that_sounds_like_a_stop_word_is_dropped(view: View) -> None:
+    assert view.plain_terms("komo ase la sabila") == view.plain_terms("cómo hace la sábila") == ["sabil"]
+
+
 def test_dense_scores_are_the_products_with_the_embedders_vectors(view: View) -> None:
     embedder = HashEmbedder()
     texts = [view.passage(row).embedded_text for row in range(2)]

@@ -1,0 +1,30 @@
+"""Questions that ask how much, and sentences that say how much.
+
+>>> asks_quantity("¿cuántas calorías tiene?"), asks_quantity("what is it used for?")
+(True, False)
+>>> gives_quantity("Crece hasta dos metros."), gives_quantity("Crece despacio.")
+(True, False)
+"""
+
+import re
+
+from retrieval.text import fold_accents
+
+_ASKS = re.compile(
+    r"\b(cuant[oa]s?|a como (esta|estan|sale|salen|dan|venden)|que (cantidad|precio|temperatura|dosis|porcentaje|horario|edad)"
+    r"|cuesta|cuestan|precio|how (much|many|long|old|often)|what (price|dose|temperature|percentage|amount)|price of|cost of)\b"
+)
+# "un" and "one" are articles and pronouns far more often than counts.
+_GIVES = re.compile(
+    r"\d|\b(dos|tres|cuatro|cinco|seis|siete|ocho|nueve|diez|doce|quince|veinte|treinta|cuarenta|cincuenta|cien|ciento|mil|millones"
+    r"|media docena|docena|two|three|four|five|six|seven|eight|nine|ten|twelve|twenty|thirty|forty|fifty|hundred|thousand|million|dozen)\b"
+)
+
+
+def asks_quantity(question: str) -> bool:
+    """Whether a Spanish or English question asks for a number: a price, a dose, a count."""
+    return bool(_ASKS.search(fold_accents(question.lower())))
+
+
+def gives_quantity(sentence: str) -> bool:
+    return bool(_GIVES.search(fold_accents(sentence.lower())))
