@@ -60,6 +60,21 @@ _END = re.compile(r"[.!?…]+[)\]»”\"'*_]*(?=\s|\Z)")
 _LAST_WORD = re.compile(r"([\w.]+)\.+$")
 _OPENS = re.compile(r"\s+[\[(«“\"'*_¿¡]*[\dA-ZÁÉÍÓÚÜÑ¿¡\[(«“\"'*_]")
 _LIST_MARK = re.compile(r"^[ \t]*(?:[-*+•]|\d{1,3}[.)])[ \t]+", re.MULTILINE)
+# A sentence that begins so points back to the one before it, and reads badly without it.
+_LEANS = {
+    "es": re.compile(
+        r"(también|tampoco|además|asimismo|después|luego|entonces|en cambio|sin embargo|no obstante|pero|por eso|por ello|por esto|"
+        r"por lo tanto|por otra parte|en ambos casos|así|se acompaña|se completa|(es|son|fue|era) (el|la|los|las|un[oa]?) |aun así|es(e|a|os|as) \w|esto|eso|ello|aquel(la|los|las)?\b|amb[oa]s|"
+        r"(los|las) (dos|demás|otr[oa]s) |otr[oa]s? |en otr[oa]s? |ést[eao]s?|con (el|la|los|las) mism[oa]s? |con (este|esta|ese|esa|ell[oa]s?)\b|"
+        r"(en|de|para|con|por) (ell[oa]s?|ello)\b|ahí|allí|(lo|la|los|las|le|les) (\w+[aei]n|gente la \w+) )",
+        re.IGNORECASE,
+    ),
+    "en": re.compile(
+        r"(also|too|however|but|then|therefore|thus|hence|moreover|furthermore|besides|instead|otherwise|likewise|still|yet|so|"
+        r"it|its|they|them|their|these|those|this|that|both|such|he|she|the (other|same|former|latter))\b",
+        re.IGNORECASE,
+    ),
+}  # fmt: skip
 _BREAK = re.compile(r"\n[ \t]*\n|\n(?=[ \t]*(?:[-*+•|>]|\d{1,3}[.)])\s)|\r(?!\n)")
 
 
@@ -80,6 +95,12 @@ def sentence_spans(text: str) -> list[tuple[int, int]]:
 def without_list_mark(text: str) -> str:
     """A list item's text without its bullet or number."""
     return _LIST_MARK.sub("", text, count=1)
+
+
+def leans_on_the_last(sentence: str, language: str) -> bool:
+    """Whether a sentence begins with a word that only the sentence before it explains ("También", "However")."""
+    pattern = _LEANS.get(language)
+    return bool(pattern and pattern.match(sentence.lstrip("¡¿«\"'(")))
 
 
 def _boundaries(text: str) -> list[int]:

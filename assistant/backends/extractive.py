@@ -3,52 +3,42 @@
     backend = ExtractiveBackend(view, config, names, embedder)
     "".join(piece.text for piece in backend.stream(messages, Options()))
 
-A sentence is scored by the question's words that it holds (weighted by idf), its nearness in meaning where an embedder is at
-hand, the role of its section (a safety question wants the warnings), its passage's rank, and its place in the section (first
-sentences define and sum up). Chosen sentences are put in reading order; a comparison gets a paragraph for each side, a list
-question a line for each document.
+Sentences are read (`extractive_sentences`), scored (`extractive_scores`) and chosen (`extractive_choice`). A comparison, or a
+question about several things at once, gets a paragraph for each; a list question the rows or items that answer it, or a line for
+each document; everything else a paragraph.
 """
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 
-import numpy as np
-
+from assistant.backends.extractive_choice import ENOUGH, choose, in_order, paragraph, spread, with_what_it_leans_on
+from assistant.backends.extractive_scores import Scorer
+from assistant.backends.extractive_sentences import Sentence
 from assistant.citations import plain
-from assistant.intent import Intent, read_intent
+from assistant.intent import Intent, asking_words, read_intent
 from assistant.messages import Message, Options, Piece, Source
-from retrieval.domain import DomainConfig, Role
+from retrieval.domain import DomainConfig
 from retrieval.embedders import Embedder
 from retrieval.errors import BackendError
 from retrieval.followups import Names
-from retrieval.sentences import sentence_spans
 from retrieval.view import View
 
 MAX_SENTENCES = 4  # of a plain answer; people read the passages for more
 MAX_PASSAGES = 3
 MAX_SIDES = 4  # documents compared with each other
+SIDE_SENTENCES = 2
 MAX_LINES = 8  # of a list
-LEAST_LENGTH = 25  # characters; shorter sentences are labels
-WEIGHTS = {"words": 1.0, "meaning": 0.8, "role": 0.5, "rank": 0.35, "first": 0.12}
-ENOUGH = 0.62  # a further sentence must score this share of the best one
-TWIN = 0.7  # two sentences sharing this share of their words say the same
+TELLING = 0.5  # an item that holds this share of the question's words answers it
+AS_TELLING = 0.6  # and so do those that hold this share of what the best item holds
 
-_TABLE_ROW = re.compile(r"^\s*\|")
-_TABLE_HEADER = re.compile(r"^[ \t]*\|[^\n]*\n[ \t]*\|[\s:|-]+$", re.MULTILINE)
-_MARK = re.compile(r"\[\d{1,3}\]")
-_ITEM = re.compile(r"^\s*(?:[-*+•]|\d{1,3}[.)])\s")
-_BOLD_LABEL = re.compile(r"^\*\*[^*]+\*\*\s*(—.*)?$")
+# Between the names of things that are asked about together.
+_JOINED = re.compile(
+    r"^[\s,;]*(?:(?:y|e|o|u|ni|and|or|vs|versus|with)\b|[,;])[\s,;]*(?:(?:a|al|el|la|los|las|lo|un|una|de|del|con|en|por|para|cual|cuál|"
+    r"cuales|cuáles|que|qué|the|an|of|for|to|in|which)\b[\s,;]*)*$",
+    re.IGNORECASE,
+)
 
-
-@dataclass(frozen=True, slots=True)
-class _Sentence:
-    source: Source
-    place: int  # order within its passage
-    text: str
-    terms: frozenset[str]
-    item: bool = False  # a list item or table row
-    score: float = 0.0
+_JOIN = re.compile(r"\b(?:y|e|o|u|con|and|or|vs|versus|with|from)\b|,", re.IGNORECASE)
 
 
 class ExtractiveBackend:
@@ -61,7 +51,7 @@ class ExtractiveBackend:
         self._view = view
         self._config = config
         self._names = names
-        self._embedder = embedder
+        self._scorer = Scorer(view, config, names, embedder)
 
     def stream(self, messages: Sequence[Message], options: Options) -> Iterator[Piece]:
         """Words of the answer, one piece each."""
@@ -73,167 +63,109 @@ class ExtractiveBackend:
     def answer(self, question: str, sources: Sequence[Source]) -> str:
         """The whole answer as Markdown with marks."""
         intent = self._intent(question)
-        sentences = self._score(question, intent, sources)
-        prose = [sentence for sentence in sentences if not (sentence.item and " — " in sentence.text)]
+        sentences = self._scorer.score(question, intent, sources)
         if not sentences:
-            return _paragraph([_Sentence(sources[0], 0, plain(sources[0].text), frozenset())])
-        if intent.kind == "comparison" and (sides := self._sides(question, sentences)):
+            return f"{plain(sources[0].text)} [{sources[0].n}]"
+        if sides := self._sides(question, intent, sentences):
             return sides
-        if intent.kind == "list" and (lines := self._items(question, sentences) or self._lines(sentences)):
+        rows = intent.kind == "list" or (sentences[0].item and intent.roles[:1] != ("safety",))
+        if rows and (lines := self._items(question, sentences)):
             return lines
-        return _paragraph(_in_order(_choose(prose or sentences, MAX_SENTENCES, MAX_PASSAGES)))
+        if intent.kind == "list" and (lines := self._lines(sentences)):
+            return lines
+        # A row or half a phrase says little without its list.
+        prose = [one for one in sentences if not one.row and not (one.item and one.text[-1] not in ".!?…")]
+        wanted = intent.roles[0] if intent.roles else None
+        pick = spread if self._is_broad(question) and sentences[0].match < TELLING else choose
+        return _by_document(pick(prose or sentences, MAX_SENTENCES, MAX_PASSAGES, wanted))
 
     def _intent(self, question: str) -> Intent:
         """What the question wants; a bare name asks what it is and what it is for."""
         named = {term for name, _ in self._names.find(question) for term in name.split()}
+        words = [word for word in re.findall(r"\w+|[^\w\s]+", question)]
+        # "flor de la pasión" asks about no flower, "hoja santa" about no leaf: names say nothing about what is asked.
+        bare = ["_" if named & set(self._view.plain_terms(word)) else word for word in words]
+        found = read_intent(" ".join(bare), self._config.language)
         if named and not [term for term, _ in self._view.query_terms(question) if term not in named]:
-            found = read_intent(question, self._config.language)
             return Intent("facts", found.roles or ("definition", "uses"))
-        return read_intent(question, self._config.language)
+        return found
 
-    def _score(self, question: str, intent: Intent, sources: Sequence[Source]) -> list[_Sentence]:
-        """Sentences with their scores, best first; of the documents that the question names, if it names any."""
-        named = self._names.find(question)
-        name_terms = {term for name, _ in named for term in name.split()}
-        subjects = {self._view.document(number).id for _, documents in named for number in documents}
-        about = [source for source in sources if source.document_id in subjects] or list(sources)
-        sentences = [sentence for source in about for sentence in self._sentences(source)]
-        if not sentences:
-            return []
-        weights = {
-            term: self._view.term_idf(number)
-            for term, number in self._view.query_terms(question)
-            if number >= 0 and term not in name_terms
-        }
-        meaning = self._meaning(question, sentences)
-        scored = [
-            replace(sentence, score=self._value(sentence, weights, near, intent, about))
-            for sentence, near in zip(sentences, meaning, strict=True)
-        ]
-        return sorted(scored, key=lambda sentence: -sentence.score)
+    def _is_broad(self, question: str) -> bool:
+        """Whether the question says nothing but a name and what it asks of it."""
+        names = {term for name, _ in self._names.find(question) for term in name.split()}
+        asking = set(self._view.analyzer.terms(asking_words(self._config.language)))
+        return bool(names) and not {term for term, n in self._view.query_terms(question) if n >= 0} - names - asking
 
-    def _value(
-        self, sentence: _Sentence, weights: dict[str, float], near: float, intent: Intent, about: Sequence[Source]
-    ) -> float:
-        total = sum(weights.values()) or 1.0
-        words = sum(weight for term, weight in weights.items() if term in sentence.terms) / total
-        high, low = about[0].score, about[-1].score
-        rank = (sentence.source.score - low) / (high - low) if high > low else 1.0
-        return (
-            WEIGHTS["words"] * words
-            + WEIGHTS["meaning"] * near
-            + WEIGHTS["role"] * self._role_match(sentence.source, intent)
-            + WEIGHTS["rank"] * rank
-            + WEIGHTS["first"] * (sentence.place == 0)
-        )
-
-    def _sentences(self, source: Source) -> Iterator[_Sentence]:
-        header = _TABLE_HEADER.search(source.text)
-        for place, (start, end) in enumerate(sentence_spans(source.text)):
-            if header and header.start() <= start < header.end():
-                continue
-            raw = source.text[start:end]
-            text = plain(raw)
-            item = bool(_TABLE_ROW.match(raw) or _ITEM.match(raw))
-            if _MARK.search(text):
-                continue  # a number in brackets of the document's own would be taken for a citation
-            label = text.endswith(":") or _BOLD_LABEL.match(raw.strip()) is not None
-            if not label and (len(text) >= LEAST_LENGTH or (item and text)):
-                yield _Sentence(source, place, text, frozenset(self._view.analyzer.terms(text)), item)
-
-    def _meaning(self, question: str, sentences: Sequence[_Sentence]) -> list[float]:
-        """Cosine of each sentence (with its title) to the question, scaled to 0..1 over the candidates."""
-        if self._embedder is None:
-            return [0.0] * len(sentences)
-        texts = [f"{sentence.source.label}\n{sentence.text}" for sentence in sentences]
-        vectors = self._embedder.embed_passages([question, *texts])
-        cosines = vectors[1:] @ vectors[0]
-        spread = float(np.ptp(cosines)) or 1.0
-        return [float(value) for value in (cosines - cosines.min()) / spread]
-
-    def _role_match(self, source: Source, intent: Intent) -> float:
-        """1 for a section of the first wanted role, less for the later ones."""
-        role = self._role(source)
-        if role is None or role not in intent.roles:
-            return 0.0
-        return 1.0 - 0.25 * min(intent.roles.index(role), 3)
-
-    def _role(self, source: Source) -> Role | None:
-        for heading in reversed(source.heading_path or ("top",)):
-            rule = self._config.sections.get(heading)
-            if rule and rule.role:
-                return rule.role
-        return None
-
-    def _sides(self, question: str, sentences: Sequence[_Sentence]) -> str:
-        """A paragraph for each document that the question names."""
-        named = self._names.find(question)
-        ids = [self._view.document(min(documents)).id for _, documents in named]
+    def _sides(self, question: str, intent: Intent, sentences: Sequence[Sentence]) -> str:
+        """A paragraph for each thing that the question asks about together."""
         parts = []
-        for identity in list(dict.fromkeys(ids))[:MAX_SIDES]:
-            own = [sentence for sentence in sentences if sentence.source.document_id == identity]
+        for documents in self._subjects(question, intent)[:MAX_SIDES]:
+            own = [sentence for sentence in sentences if sentence.source.document_id in documents]
+            own = [sentence for sentence in own if not sentence.row] or own
             if own:
-                parts.append(f"**{own[0].source.title}**: {_paragraph(_in_order(_choose(own, 2, 2)))}")
-        return "\n\n".join(parts) if len(parts) > 1 else ""
+                best = [sentence for sentence in own if sentence.source.document_id == own[0].source.document_id]
+                parts.append(_titled(choose(best, SIDE_SENTENCES, 1)))
+        return "\n\n".join(dict.fromkeys(parts)) if len(set(parts)) > 1 else ""
 
-    def _items(self, question: str, sentences: Sequence[_Sentence]) -> str:
-        """The list or table of the best section that has one, as it stands there; without a named document, only its lines
-        that speak of what was asked."""
-        named = {term for name, _ in self._names.find(question) for term in name.split()}
-        asked = {term for term, number in self._view.query_terms(question) if number >= 0} - named
-        items = [item for item in sentences if item.item and (named or asked & item.terms)]
+    def _subjects(self, question: str, intent: Intent) -> list[set[str]]:
+        """The documents that each of the joined names may mean ("la ruda y el romero"); fewer than two: nothing is joined."""
+        names = self._names.find(question)
+        words = [(match, set(self._view.plain_terms(match.group()))) for match in re.finditer(r"\w+", question)]
+        groups: list[set[str]] = []
+        last_end = 0
+        for match, terms in words:
+            found = [documents for name, documents in names if terms & set(name.split())]
+            if not found:
+                continue
+            ids = {self._view.document(number).id for documents in found for number in documents}
+            gap = question[last_end : match.start()]
+            joined = _JOINED.match(gap) or (intent.kind == "comparison" and _JOIN.search(gap))
+            if groups and not joined:
+                groups[-1] |= ids
+            else:
+                groups.append(ids)
+            last_end = match.end()
+        return groups
+
+    def _items(self, question: str, sentences: Sequence[Sentence]) -> str:
+        """The list items or table rows that speak of what was asked; else the whole list of the best section."""
+        items = [sentence for sentence in sentences if sentence.item]
         if not items or items[0].score < ENOUGH * sentences[0].score:
             return ""
-        own = [item for item in items if not named or item.source.section_id == items[0].source.section_id]
-        lines = [f"- {_marked(item)}" for item in _in_order(own)[:MAX_LINES]]
-        return "\n".join(lines) if len(lines) > 1 else ""
+        asked, terms = set(self._view.plain_terms(question)), self._view.analyzer.terms
+        items = [item for item in items if asked & set(terms(item.source.title))] or items
+        most = max(item.match for item in items)
+        if most >= TELLING:
+            rows = [item for item in items if item.match >= AS_TELLING * most]
+        else:
+            rows = [item for item in items if item.source.section_id == items[0].source.section_id]
+        return _bullets([[row] for row in in_order(rows, items[0])], least=1 if sentences[0].row else 2)
 
-    def _lines(self, sentences: Sequence[_Sentence]) -> str:
+    def _lines(self, sentences: Sequence[Sentence]) -> str:
         """A line for each document that has something to say."""
-        best: dict[str, _Sentence] = {}
+        best: dict[str, list[Sentence]] = {}
         for sentence in sentences:
-            if sentence.score >= ENOUGH * sentences[0].score:
-                best.setdefault(sentence.source.document_id, sentence)
-        lines = [f"- **{sentence.source.title}**: {_marked(sentence)}" for sentence in list(best.values())[:MAX_LINES]]
-        return "\n".join(lines) if len(lines) > 1 else ""
+            if sentence.score >= ENOUGH * sentences[0].score and not sentence.row:
+                best.setdefault(sentence.source.document_id, with_what_it_leans_on(sentence, sentences))
+        return _bullets(list(best.values()))
 
 
-def _choose(sentences: Sequence[_Sentence], most: int, passages: int) -> list[_Sentence]:
-    """The best sentences, each saying something new, from few passages."""
-    chosen: list[_Sentence] = []
+def _by_document(sentences: Sequence[Sentence]) -> str:
+    """A paragraph; from several documents one for each, under its title: a subject is seldom said twice."""
+    groups: dict[str, list[Sentence]] = {}
     for sentence in sentences:
-        used = {other.source.n for other in chosen}
-        if len(chosen) == most or sentence.score < ENOUGH * sentences[0].score:
-            break
-        if sentence.source.n not in used and len(used) == passages:
-            continue
-        if not any(_overlap(sentence.terms, other.terms) >= TWIN for other in chosen):
-            chosen.append(sentence)
-    return chosen
+        groups.setdefault(sentence.source.document_id, []).append(sentence)
+    if len(groups) == 1:
+        return paragraph(sentences)
+    return "\n\n".join(_titled(group) for group in groups.values())
 
 
-def _overlap(one: frozenset[str], other: frozenset[str]) -> float:
-    return len(one & other) / max(1, min(len(one), len(other)))
+def _titled(sentences: Sequence[Sentence]) -> str:
+    return f"**{sentences[0].source.title}**: {paragraph(sentences)}"
 
 
-def _in_order(sentences: Sequence[_Sentence]) -> list[_Sentence]:
-    """The best sentence's section first, then by rank of the section; within a section as it is read."""
-    rank: dict[str, int] = {}
-    for sentence in sentences:
-        section = sentence.source.section_id
-        rank[section] = min(rank.get(section, sentence.source.n), sentence.source.n)
-    first = sentences[0].source.section_id if sentences else ""
-
-    def key(sentence: _Sentence) -> tuple[bool, int, int, int]:
-        section = sentence.source.section_id
-        return section != first, rank[section], sentence.source.start, sentence.place
-
-    return sorted(sentences, key=key)
-
-
-def _paragraph(sentences: Sequence[_Sentence]) -> str:
-    return " ".join(_marked(sentence) for sentence in sentences)
-
-
-def _marked(sentence: _Sentence) -> str:
-    return f"{sentence.text} [{sentence.source.n}]"
+def _bullets(lines: Sequence[Sequence[Sentence]], least: int = 2) -> str:
+    """A line for each, under the title of its document where there are several; nothing for fewer than `least`."""
+    several = len({line[0].source.document_id for line in lines}) > 1
+    texts = [_titled(line) if several else paragraph(line) for line in lines]
+    return "\n".join(f"- {text}" for text in texts[:MAX_LINES]) if len(texts) >= least else ""

@@ -11,6 +11,12 @@ from assistant.intent import Intent, read_intent
         ("¿Qué es el susto?", "definition"),
         ("¿Para qué se usa la sábila?", "uses"),
         ("para q sirve la savila", "uses"),
+        ("pa k sirbe la damiana", "uses"),
+        ("k es el susto y xq da", "definition"),
+        ("¿El copal quita el dolor?", "evidence"),
+        ("a mi papá se le enchuecó la boca, ¿qué hago?", "safety"),
+        ("¿Quién cura entre los mayas?", "culture"),
+        ("¿Qué se hace para el empacho?", "uses"),
         ("¿Es peligroso el toloache?", "safety"),
         ("¿Puedo tomar ruda en el embarazo?", "safety"),
         ("¿Cómo se prepara el té de bugambilia?", "preparation"),
@@ -35,7 +41,18 @@ def test_a_comparison_is_seen(question: str) -> None:
     assert read_intent(question, "es").kind == "comparison"
 
 
-@pytest.mark.parametrize("question", ["¿Qué plantas medicinales hay en Sonora?", "dime hierbas para la tos"])
+@pytest.mark.parametrize(
+    "question",
+    ["¿qué examen le hago aunque esté contento?", "¿se usa para curar al curandero?", "¿cómo protejo a los niños?"],
+)
+def test_words_inside_other_words_ask_nothing(question: str) -> None:
+    assert not {"definition", "safety"} & set(read_intent(question, "es").roles)
+
+
+@pytest.mark.parametrize(
+    "question",
+    ["¿Qué plantas medicinales hay en Sonora?", "dime hierbas para la tos", "¿Cuáles son las tres entidades?"],
+)
 def test_a_list_is_seen(question: str) -> None:
     assert read_intent(question, "es").kind == "list"
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retrieval.sentences import sentence_spans, without_list_mark
+from retrieval.sentences import leans_on_the_last, sentence_spans, without_list_mark
 
 
 def sentences(text: str) -> list[str]:
@@ -58,6 +58,32 @@ def test_list_items_and_blank_lines_end_sentences() -> None:
 
 def test_a_line_break_inside_a_paragraph_ends_no_sentence() -> None:
     assert sentences("La hoja se\nhierve en agua.") == ["La hoja se\nhierve en agua."]
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "También se unta.",
+        "Tampoco se da a niños.",
+        "Ese gel no se toma.",
+        "La extraen los copaleros.",
+        "Es el cuadro de siempre.",
+    ],
+)
+def test_some_sentences_lean_on_the_last_one(sentence: str) -> None:
+    assert leans_on_the_last(sentence, "es")
+    assert not leans_on_the_last(sentence, "de")
+
+
+@pytest.mark.parametrize(
+    "sentence", ["La infusión se toma.", "El té es amargo.", "Crece en matorrales.", "Los mayas la usan."]
+)
+def test_others_stand_alone(sentence: str) -> None:
+    assert not leans_on_the_last(sentence, "es")
+
+
+def test_english_leans_too() -> None:
+    assert leans_on_the_last("However, it fades.", "en") and not leans_on_the_last("Rest helps.", "en")
 
 
 @given(st.text(st.sampled_from('ab.!?… \n\r-*1)"»AÁ¿\u00a0'), max_size=80))

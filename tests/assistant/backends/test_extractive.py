@@ -49,6 +49,66 @@ def test_the_same_sentence_in_two_passages_is_said_once(make_assistant: MakeAssi
     assert backend.answer("¿Para qué se usa la ruda?", [source(1, text), source(2, text)]).count("barridas") == 1
 
 
+def about(n: int, document: str, text: str, heading: str = "Usos") -> Source:
+    title = document.rsplit("/", 1)[-1].capitalize()
+    return Source(n, f"{n:016x}", document, f"{document}#{heading.lower()}", title, (heading,), text, 2.0 - 0.1 * n)
+
+
+def answer(make_assistant: MakeAssistant, question: str, *sources: Source) -> str:
+    backend = make_assistant().backend
+    assert isinstance(backend, ExtractiveBackend)
+    return backend.answer(question, sources)
+
+
+RUDA = about(1, "plantas/ruda", "Se usa en barridas contra el aire y el espanto.")
+MANZANILLA = about(2, "plantas/manzanilla", "La infusión se toma para los cólicos y los gases.")
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "¿para qué sirven la ruda y la manzanilla?",
+        "ruda, manzanilla: ¿para qué?",
+        "¿qué diferencia hay entre ruda y manzanilla?",
+    ],
+)
+def test_things_asked_about_together_get_a_paragraph_each(make_assistant: MakeAssistant, question: str) -> None:
+    assert answer(make_assistant, question, MANZANILLA, RUDA) == (
+        f"**Ruda**: {RUDA.text} [1]\n\n**Manzanilla**: {MANZANILLA.text} [2]"
+    )
+
+
+def test_one_thing_in_relation_to_another_is_one_question(make_assistant: MakeAssistant) -> None:
+    susto = about(2, "diccionario/susto", "El susto sigue a una impresión fuerte de la persona.")
+    assert answer(make_assistant, "¿La ruda sirve contra el susto?", RUDA, susto).count("\n\n") <= 1
+
+
+def test_a_safety_question_gets_the_warnings_first(make_assistant: MakeAssistant) -> None:
+    toxic = about(2, "plantas/ruda", "En el embarazo puede provocar sangrado y aborto.", "Toxicidad")
+    text = answer(make_assistant, "¿puedo tomar ruda si estoy esperando bebé?", RUDA, toxic)
+    assert text.startswith(toxic.text)
+
+
+def test_a_definition_comes_before_the_warning_that_is_shown_anyway(make_assistant: MakeAssistant) -> None:
+    top = "> **Advertencia:** la ruda puede causar aborto.\n\nLa ruda es una hierba de olor fuerte."
+    source = Source(1, "0" * 16, "plantas/ruda", "plantas/ruda#top", "Ruda", (), top, 1.0)
+    assert answer(make_assistant, "¿Qué es la ruda?", source).startswith("La ruda es una hierba")
+
+
+def test_a_list_question_gets_the_rows_that_answer_it(make_assistant: MakeAssistant) -> None:
+    rows = "| Planta | Uso |\n|---|---|\n| Ruda | cólicos |\n| Albahaca | aire |\n| Manzanilla | cólicos y gases |"
+    text = answer(make_assistant, "¿qué plantas se toman para los cólicos?", about(1, "diccionario/susto", rows))
+    assert text == "- Ruda — cólicos [1]\n- Manzanilla — cólicos y gases [1]"
+
+
+def test_sentences_of_several_documents_stand_under_their_titles(make_assistant: MakeAssistant) -> None:
+    ruda = about(1, "plantas/ruda", "Los cólicos después de comer ceden cuando se frota el vientre con alcohol.")
+    other = about(2, "plantas/manzanilla", "Los cólicos después de comer se deben muchas veces a los gases.")
+    far = replace(about(3, "diccionario/susto", "El alma se aparta del cuerpo de la persona."), score=-9.0)
+    text = answer(make_assistant, "¿por qué dan cólicos después de comer?", ruda, other, far)
+    assert text.startswith("**Ruda**: ") and "\n\n**Manzanilla**: " in text
+
+
 def test_without_passages_there_is_nothing_to_quote(make_assistant: MakeAssistant) -> None:
     for messages in ([], [Message("user", "¿Qué es?")]):
         with pytest.raises(BackendError, match="needs passages"):

@@ -59,6 +59,14 @@ def test_a_model_that_is_not_there_is_named() -> None:
     assert refusal(LocalBackend("")).mend == "Set SAVIA_MODEL to a model's folder or name."
 
 
+def test_a_folder_that_is_not_there_is_not_taken_for_a_name_on_the_hub(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "models").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert "There is no model in 'models/mine'" in refusal(LocalBackend("models/mine")).message
+
+
 def test_a_name_that_cannot_be_fetched_says_how_to_fetch_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     import huggingface_hub.constants
 
