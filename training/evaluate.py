@@ -14,7 +14,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from assistant.backends.local_model import ModelRequest, Quantization, load_prompt
-from assistant.backends.model_files import find_model, model_name
+from assistant.backends.model_files import MERGE_RECORD, find_model
 from assistant.backends.scripted import ScriptedBackend
 from assistant.messages import Message, Options
 from assistant.prompts import Budget, build_messages
@@ -44,8 +44,8 @@ from training.evaluation.items import Item, benchmark_items, holds_passages, row
 from training.evaluation.journal import open_journal
 from training.evaluation.model_evaluation import Candidate, Evaluation, Plan, evaluate_models
 from training.evaluation.model_report import build_report, ratio_sentence
+from training.evaluation.places import FOLDER, REPORT, RESULT, name_evaluation
 from training.layout import BuildLayout
-from training.merging import RECORD
 from training.model_domain import run_domain
 from training.rows import TrainingRow, read_rows_of
 
@@ -104,8 +104,8 @@ def evaluate(plan: Plan, folder: Path, report: Callable[[str, int, int], None]) 
     """Measure, and write evaluation.json, report.html and the journal answers.jsonl into a folder."""
     with storage_errors(f"write the evaluation to {folder}"), open_journal(folder / "answers.jsonl") as journal:
         evaluation = evaluate_models(plan, journal, report)
-        write_json(folder / "evaluation.json", evaluation.as_json())
-        build_report(evaluation).write(folder / "report.html")
+        write_json(folder / RESULT, evaluation.as_json())
+        build_report(evaluation).write(folder / REPORT)
     return evaluation
 
 
@@ -140,7 +140,9 @@ def command(
     samples: Annotated[int, typer.Option(min=0, help="Answers printed to read.")] = SHOWN,
     output_dir: Annotated[
         Path | None,
-        typer.Option("--output-dir", "--output", help="Default: data/build/DOMAIN/evaluate/MODEL.", show_default=False),
+        typer.Option(
+            "--output-dir", "--output", help="Default: data/build/DOMAIN/evaluate/RUN-final.", show_default=False
+        ),
     ] = None,
     domain: DomainOption = None,
     as_json: JsonOption = False,
@@ -152,14 +154,15 @@ def command(
     settings = read_settings(domain=domain or _domain_of(wanted) or None)
     pack = _load_pack(settings, eval_dataset is not None and domain is None)
     plan = make_plan(wanted, pack, settings, say)
-    folder = output_dir or settings.build_dir / settings.domain / "evaluate" / model_name(model_path)
+    name = name_evaluation(adapter or model_path, settings.models_dir, settings.domain)
+    folder = output_dir or settings.build_dir / settings.domain / FOLDER / name
     with progress_bar() as report:
         evaluation = evaluate(plan, folder, report)
     if as_json:
         print_json({**{k: v for k, v in evaluation.as_json().items() if k != "answers"}, "folder": str(folder)})
         return
     _print(evaluation, samples)
-    output().print(escape(str(folder / "report.html")), soft_wrap=True)
+    output().print(escape(str(folder / REPORT)), soft_wrap=True)
 
 
 def _load_pack(settings: RetrievalSettings, optional: bool) -> Domain | None:
@@ -196,7 +199,7 @@ def _find_base(wanted: Wanted) -> str:
     files = find_model(wanted.model, wanted.adapter or None)
     if files.adapter is not None:
         return files.base
-    record = (files.folder / RECORD) if files.folder else None
+    record = (files.folder / MERGE_RECORD) if files.folder else None
     if record is not None and record.is_file():
         return str(read_json(record)["base_model"])
     raise UsageError(f"{wanted.model} does not say which model it was made from.", "Name it with --base.")
@@ -244,7 +247,8 @@ def _print(evaluation: Evaluation, samples: int) -> None:
         means = [arm.mean(name) for arm in arms]
         if any(means):
             table.append([label, *(f"{found[0]:.3f}" if found else "-" for found in means)])
-    table.append(["tokens per second", *(f"{arm.tokens_per_second:.1f}" for arm in arms)])
+    if any(arm.answers for arm in arms):
+        table.append(["tokens per second", *(f"{arm.tokens_per_second:.1f}" for arm in arms)])
     print_table(["", *(arm.label for arm in arms)], table)
     for one, other, ratio, _ in evaluation.differences():
         errors().print(escape(f"From {one.label} to {other.label}: {ratio_sentence(ratio)}"), soft_wrap=True)

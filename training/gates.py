@@ -135,7 +135,8 @@ def check_leaks(train: Iterable[TrainingRow], validation: Iterable[TrainingRow],
     judged = {**{normalise(row.question): f"validation row {row.id}" for row in validation}, **gold}
     leaks = [f"row {row.id} is {judged[key]}" for row in train if (key := normalise(row.question)) in judged]
     if leaks:
-        return Gate(name, False, f"{'; '.join(leaks[:MOST_SHOWN])} ({len(leaks)} rows)")
+        shown = "; ".join(leaks[:MOST_SHOWN])
+        return Gate(name, False, f"{shown} ({len(leaks)} rows); savia dataset build leaves such rows out")
     return Gate(name, True, f"{len(judged):,} questions are kept apart")
 
 
@@ -162,6 +163,14 @@ def check_processes(config: TrainingConfig, processes: int, kind: str, environme
         if environment.get(variable, "").lower() == "true" and kind != expected:
             faults.append(f"the launcher asked for {expected} and got {kind}")
     return Gate(name, not faults, "; ".join(faults) or f"{processes}, {kind}")
+
+
+def kind_to_be(kind: str, environment: Mapping[str, str]) -> str:
+    """What accelerate will say when the trainer is built: until then several GPUs are several GPUs, also under FSDP."""
+    if not kind.startswith("MULTI_") or kind == "MULTI_CPU":
+        return kind
+    asked = (expected for name, expected in _LAUNCHERS.items() if environment.get(name, "").lower() == "true")
+    return next(asked, kind)
 
 
 def _spread(rows: Sequence[TrainingRow], count: int) -> Sequence[TrainingRow]:

@@ -8,21 +8,18 @@ read again and compared too. The folder appears whole or not at all.
 """
 
 import gc
-import logging as logging_of_python
 import shutil
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any, Final, Literal
 
-from assistant.backends.chat_prompt import ChatPrompt
 from assistant.backends.exact_weights import keep_weights_exact
 from assistant.backends.local_model import ModelRequest, Precision, load_config, load_model, load_prompt
 from assistant.backends.model_files import (
     ADAPTER_CONFIG,
+    MERGE_RECORD,
     ModelFiles,
     check_adapter,
     check_base,
@@ -31,8 +28,10 @@ from assistant.backends.model_files import (
     hash_adapter,
 )
 from retrieval.domain import Domain
-from retrieval.errors import BackendError, TrainingError, UsageError, storage_errors
+from retrieval.errors import BackendError, TrainingError, UsageError
 from retrieval.files import write_atomically, write_json
+from training.disk import model_writing
+from training.merge_networks import add_adapter, load_with_adapter, own_precision, quiet_merging
 from training.parity import Parity, Seen, collect_prompts, compare, observe
 
 Into = Literal["base", "dequantized"]
@@ -40,7 +39,6 @@ Bits = Literal["none", "4bit", "8bit"]
 Report = Callable[[str, int, int], None]
 
 SHARD: Final = "2GB"  # files of this size load part by part on small machines, and upload in pieces
-RECORD: Final = "merge.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +86,7 @@ class Merged:
 def merge(request: MergeRequest, domain: Domain | None, report: Report) -> Merged:
     """Merge, compare, write. Raises `UsageError`, `TrainingError`; on any failure the output is as it was before."""
     files = find_parts(request)
-    with quiet_merging(), storage_errors(f"write the merged model to {request.output}"):
+    with quiet_merging(), model_writing(f"write the merged model to {request.output}", request.output):
         request.output.parent.mkdir(parents=True, exist_ok=True)
         draft = Path(mkdtemp(dir=request.output.parent, prefix=f".{request.output.name}."))
         try:
@@ -129,57 +127,6 @@ def find_parts(request: MergeRequest) -> ModelFiles:
     return files
 
 
-def add_adapter(files: ModelFiles, into: Into, dtype: Precision, prompt: ChatPrompt, report: Report) -> Any:
-    """The merged network in memory, on the CPU. Raises `BackendError`."""
-    from peft import PeftModel
-
-    assert files.adapter is not None
-    if into == "base":
-        network = load_with_adapter(files, into, dtype, prompt, report)
-    else:
-        request = ModelRequest(files.base, None, "4bit", "float32", "cpu")
-        network = _dequantize(load_model(request, prompt, report).network)
-        network = PeftModel.from_pretrained(network, files.adapter, use_safetensors=True)
-    try:
-        merged = network.merge_and_unload(safe_merge=True)
-    except ValueError as error:  # what peft raises for weights that are not finite
-        raise TrainingError(
-            f"The adapter {files.adapter} cannot be merged: {str(error).strip().splitlines()[0]}",
-            "Train it again: savia train",
-        ) from error
-    merged.eval().requires_grad_(False)
-    return merged
-
-
-def load_with_adapter(files: ModelFiles, into: Into, dtype: Precision, prompt: ChatPrompt, report: Report) -> Any:
-    """Base and adapter side by side, on the CPU: what the merged network must equal. Raises `BackendError`."""
-    quantization: Literal["none", "4bit"] = "none" if into == "base" else "4bit"
-    request = ModelRequest(files.base, str(files.adapter), quantization, dtype, "cpu")
-    network = load_model(request, prompt, report).network
-    keep_weights_exact(network)
-    return network
-
-
-@contextmanager
-def quiet_merging() -> Iterator[None]:
-    """Without the libraries' bars, and their advice on dequantising, which is what is done here on purpose."""
-    from transformers.utils import logging
-
-    speak: Any = logging
-    bars, level = speak.is_progress_bar_enabled(), speak.get_verbosity()
-    speak.disable_progress_bar()
-    speak.set_verbosity_error()
-    logging_of_python.getLogger("bitsandbytes").setLevel(logging_of_python.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)  # between transformers and peft, about names
-            yield
-    finally:
-        speak.set_verbosity(level)
-        if bars:
-            speak.enable_progress_bar()
-
-
 class _Merge:
     """One merge and what it needs at every step."""
 
@@ -193,7 +140,7 @@ class _Merge:
         self.model = ModelRequest(files.base, str(files.adapter))
         self.prompt = load_prompt(self.model)
         self.prompts = collect_prompts(self.prompt, domain)
-        self.own = _own_precision(files)
+        self.own = own_precision(files)
         self.stored: Precision = self.own if request.dtype == "auto" else request.dtype
         self.compute: Precision = self.own if request.low_memory else "float32"
         if request.into == "base" and getattr(load_config(files), "quantization_config", None):
@@ -220,7 +167,7 @@ class _Merge:
             self.request.output, self.files.base, hash_adapter(self.files.adapter), self.request.into, self.stored,
             parity, stored, quantized,
         )  # fmt: skip
-        write_json(self.draft / RECORD, done.as_json())
+        write_json(self.draft / MERGE_RECORD, done.as_json())
         write_atomically(self.draft / "README.md", _card(done, self.files.name).encode())
         return done
 
@@ -289,21 +236,6 @@ def _check_output(output: Path, adapter: Path, files: ModelFiles) -> None:
         raise UsageError(f"{output} is there and holds no model.", "Name another folder, or empty this one.")
 
 
-def _own_precision(files: ModelFiles) -> Precision:
-    """The base model's own precision, as its configuration says; fp32 where it says nothing known."""
-    name = str(getattr(load_config(files), "dtype", None) or "").rpartition(".")[2]
-    known: dict[str, Precision] = {"bfloat16": "bfloat16", "float16": "float16"}
-    return known.get(name, "float32")
-
-
-def _dequantize(network: Any) -> Any:
-    """The 4-bit network as fp32: the weights that the adapter was trained beside, to the last bit."""
-    import torch
-
-    keep_weights_exact(network)
-    return network.dequantize(dtype=torch.float32)
-
-
 def _card(done: Merged, base: str) -> str:
     bits = ", then quantised" if done.quantized else ""
     return (
@@ -312,7 +244,7 @@ def _card(done: Merged, base: str) -> str:
         f"of `{base}`, stored as {done.dtype}{bits}.\n\n"
         f"On {done.parity.prompts} prompts the sum differs from base and adapter by {done.parity.max_difference:.2g} in its "
         f"logits at most, as stored by {done.stored.max_difference:.2g}; {done.stored.same_tokens} of {done.stored.prompts} "
-        f"likeliest continuations are the same. All figures: `{RECORD}`.\n\n"
+        f"likeliest continuations are the same. All figures: `{MERGE_RECORD}`.\n\n"
         "The chat template in this folder is the one that was trained. The base model's licence holds for what is derived from "
         "it. Answers may be wrong; the model gives no professional advice.\n"
     )

@@ -7,7 +7,7 @@ import json
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from threading import current_thread, main_thread
@@ -48,8 +48,11 @@ class StopRequest:
                 signal.signal(number, handler)
 
 
-def make_callback(run: RunFolder, stop: StopRequest, show: bool) -> Any:
-    """A transformers callback; `show` prints a line per log on stderr."""
+def make_callback(run: RunFolder, stop: StopRequest, show: bool, earlier: Callable[[], tuple[float, int]]) -> Any:
+    """A transformers callback; `show` prints a line per log on stderr.
+
+    `earlier`: seconds and tokens of the parts that this one goes on from, asked when it begins.
+    """
     from transformers import TrainerCallback
 
     class Progress(TrainerCallback):  # type: ignore[misc, unused-ignore]
@@ -59,11 +62,13 @@ def make_callback(run: RunFolder, stop: StopRequest, show: bool) -> Any:
             self.last = (0.0, 0)  # time and tokens of the last log
             self.speed = 0.0
             self.ended = False
+            self.earlier = (0.0, 0)
 
         def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
             self.begun = time.monotonic()
             self.first_step = state.global_step
             self.last, self.ended = (self.begun, 0), False
+            self.earlier = earlier()
             if state.is_world_process_zero:
                 run.write_state(state="running", step=state.global_step, total_steps=state.max_steps, pid=os.getpid())
 
@@ -75,6 +80,8 @@ def make_callback(run: RunFolder, stop: StopRequest, show: bool) -> Any:
                 control.should_evaluate = control.should_save = (
                     True  # a run shorter than eval_steps has a best model too
                 )
+            if control.should_save or last:
+                control.should_log = True  # a resumed run then knows the loss of every step before its checkpoint
             return control
 
         def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
@@ -104,7 +111,12 @@ def make_callback(run: RunFolder, stop: StopRequest, show: bool) -> Any:
             self.last = (now, tokens)
             done = state.global_step - self.first_step
             left = (now - self.begun) / done * (state.max_steps - state.global_step) if done else 0.0
-            return {"tokens_per_second": round(self.speed, 1), "seconds_left": round(left, 1)}
+            return {
+                "tokens_per_second": round(self.speed, 1),
+                "seconds_left": round(left, 1),
+                "seconds": round(self.earlier[0] + now - self.begun, 3),
+                "tokens": self.earlier[1] + tokens,
+            }
 
     return Progress()
 
@@ -119,11 +131,12 @@ def format_line(row: dict[str, Any], total: int) -> str:
     if row.get("tokens_per_second"):
         parts.append(f"{row['tokens_per_second']:,.0f} tokens/s")
     if "seconds_left" in row:
-        parts.append(f"{_clock(row['seconds_left'])} left")
+        parts.append(f"{clock(row['seconds_left'])} left")
     return "  ".join(parts)
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
+    """`m:ss`, or `h:mm:ss`."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

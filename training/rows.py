@@ -134,7 +134,7 @@ def _paths(config: TrainingConfig, layout: BuildLayout | None) -> tuple[Path, Pa
     if not train.is_file():
         raise DataError(
             f"There is no data set of this domain at {train}.",
-            "Make one with savia dataset build, or give --train-data FILE.",
+            f"Make one with savia dataset build --domain {config.domain}, or give --train-data FILE.",
         )
     return train, validation if validation.is_file() and validation.stat().st_size else None
 

@@ -12,6 +12,7 @@ README.md         the run card
 import json
 import os
 import platform
+import shutil
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -24,6 +25,7 @@ from training.config import TrainingConfig
 from training.recipes import dump_recipe
 
 TIME_FORMAT: Final = "%Y%m%d_%H%M%S"
+MERGED: Final = "merged"  # in a run: its adapter merged into the base, where that was asked for
 _PACKAGES: Final = ("torch", "transformers", "trl", "peft", "bitsandbytes", "datasets", "accelerate", "savia")
 
 
@@ -72,6 +74,13 @@ class RunFolder:
         found = [path for path in self.root.glob("checkpoint-*") if _is_whole(path)]
         return sorted(found, key=lambda path: int(path.name.rpartition("-")[2]))
 
+    def drop_torn_checkpoints(self) -> None:
+        """Remove checkpoints that a full disk or a kill left half-written: nothing can go on from them."""
+        whole = self.checkpoints()
+        for path in self.root.glob("checkpoint-*"):
+            if path not in whole:
+                shutil.rmtree(path, ignore_errors=True)
+
     def keep_metrics_until(self, step: int) -> None:
         """Drop what was logged after `step`: a resumed run logs it again."""
         if not self.metrics.is_file():
@@ -118,89 +127,6 @@ def describe_environment() -> dict[str, Any]:
         "cores": os.cpu_count(),
         "packages": versions,
     }
-
-
-def model_card(config: TrainingConfig, state: dict[str, Any], language: str = "") -> str:
-    """README.md of an adapter, with the Hub's metadata in front."""
-    metadata = [
-        f"base_model: {config.model.name}",
-        "library_name: peft" if config.lora.enabled else "library_name: transformers",
-        "pipeline_tag: text-generation",
-        *([f"language: {language}"] if language else []),
-        "tags:",
-        *[f"- {tag}" for tag in ("savia", "sft", "trl", *(("lora", "qlora") if config.lora.enabled else ())) if tag],
-    ]
-    rows = state.get("rows", {})
-    lines = [
-        "---",
-        *metadata,
-        "---",
-        "",
-        f"# {config.domain or 'A model'}: {Path(config.model.name).name}"
-        + (" with a LoRA adapter" if config.lora.enabled else ", trained"),
-        "",
-        f"Trained by Savia on the domain `{config.domain or 'none'}`: {rows.get('train', '?')} rows, "
-        f"{state.get('steps', '?')} steps, {config.num_train_epochs:g} epochs at most.",
-        *_figures(state),
-        "",
-        "The chat template in this folder is the one that was trained: use it when serving, else the prompt is another.",
-        "",
-        *_use(config),
-        "",
-        "## Data and licence",
-        "",
-        f"Data SHA-256: `{state.get('data', {}).get('sha256', '?')}`. The base model's licence holds for what is derived "
-        "from it. Answers may be wrong; the model gives no professional advice.",
-        "",
-    ]
-    return "\n".join(lines)
-
-
-def run_card(config: TrainingConfig, state: dict[str, Any]) -> str:
-    """README.md of a run: what was trained, on what, with which result."""
-    environment = state.get("environment", {})
-    packages = ", ".join(f"{name} {number}" for name, number in environment.get("packages", {}).items())
-    lines = [
-        f"# Run {state.get('name', '')}",
-        "",
-        *(
-            [f"**{config.model.name} is a tiny model: a check of the pipeline, not of answers.**", ""]
-            if state.get("tiny")
-            else []
-        ),
-        f"- state: {state.get('state', '?')}, {state.get('started', '?')} to {state.get('ended', '?')}",
-        f"- base model: {config.model.name}; chat template {state.get('chat_template', '?')}",
-        f"- device: {state.get('device', '?')}; {state.get('processes', 1)} process(es)",
-        f"- data: {state.get('data', {}).get('source', '?')}, SHA-256 {state.get('data', {}).get('sha256', '?')}",
-        f"- rows: {json.dumps(state.get('rows', {}))}",
-        *[f"- {line}" for line in _figures(state) if line],
-        f"- environment: Python {environment.get('python', '?')}, {packages}",
-        "",
-        "The recipe as resolved stands in `recipe.yaml`, the loss by step in `metrics.jsonl`.",
-        "",
-    ]
-    return "\n".join(lines)
-
-
-def _figures(state: dict[str, Any]) -> list[str]:
-    figures = state.get("figures", {})
-    shown = [f"{name} {value:.4f}" for name, value in figures.items() if isinstance(value, float)]
-    return ["", f"Figures: {', '.join(shown)}."] if shown else []
-
-
-def _use(config: TrainingConfig) -> list[str]:
-    if not config.lora.enabled:
-        return ["```python", 'model = AutoModelForCausalLM.from_pretrained("this folder")', "```"]
-    return [
-        "```python",
-        "from peft import PeftModel",
-        "from transformers import AutoModelForCausalLM, AutoTokenizer",
-        "",
-        f'base = AutoModelForCausalLM.from_pretrained("{config.model.name}")',
-        'model = PeftModel.from_pretrained(base, "this folder")',
-        'tokenizer = AutoTokenizer.from_pretrained("this folder")',
-        "```",
-    ]
 
 
 def _is_whole(checkpoint: Path) -> bool:

@@ -7,6 +7,8 @@
 The same as a module: `python -m training.train --config training/configs/qlora_config.yaml`.
 """
 
+import gc
+import json
 import os
 import subprocess
 import sys
@@ -23,7 +25,8 @@ from retrieval.settings import RetrievalSettings, read_settings
 from training import dry_run as rehearsal
 from training.recipes import PRESETS, Recipe, load_recipe, parse_settings
 from training.resume import check_free, check_same_data, find_checkpoint
-from training.run_folder import RunFolder, new_run
+from training.run_cards import describe_figures
+from training.run_folder import MERGED, RunFolder, new_run
 from training.trainer import QLoRATrainer
 
 
@@ -149,16 +152,32 @@ def _start(
     recipe = load_recipe(pack, config, preset, overrides)
     for note in recipe.notes:
         say(note)
+    if merge and not recipe.config.lora.enabled:
+        raise UsageError("All weights are trained: there is no adapter to merge.", "Leave --merge out.")
     if dry_run:
         show_dry_run(recipe, home, as_json)
         return
     if run is None:
         run = _choose_folder(recipe.config.output_dir, home.models_dir, recipe.config.domain)
-    figures = train(recipe, run, home, checkpoint)
+    try:
+        figures = train(recipe, run, home, checkpoint)
+    except KeyboardInterrupt:
+        _tell_how_to_go_on(run)
+        raise
     if not _is_first():
         return
-    merged = _merge(run) if merge else None
-    _report(run, figures, merged, as_json)
+    if not as_json:
+        output().print(escape(f"{describe_figures(figures)}\n{run.final}"), soft_wrap=True)
+    merged = _merge(run, as_json) if merge else {}  # shows its checks and its folder itself
+    if as_json:
+        result = {"run": str(run.root), "final": str(run.final), **({"merged": merged} if merged else {})}
+        print_json({**result, "figures": figures})
+
+
+def _tell_how_to_go_on(run: RunFolder) -> None:
+    kept = run.checkpoints()
+    if kept and _is_first():
+        say(f"Stopped; {kept[-1].name} is kept. Go on: savia train --resume-from {run.root}")
 
 
 def _choose_folder(given: Path | None, models: Path, domain: str) -> RunFolder:
@@ -210,29 +229,21 @@ def _find_pack(home: RetrievalSettings, overrides: dict[str, Any]) -> Domain | N
         raise
 
 
-def _merge(run: RunFolder) -> Path:
-    """Merge in a process of its own: the trained model's memory is free by then."""
-    target = run.root / "merged"
+def _merge(run: RunFolder, as_json: bool) -> dict[str, Any]:
+    """Merge in a process of its own; the record of the merge where it is to be JSON."""
+    gc.collect()  # the trained model's memory is free by then
+    command = [sys.executable, "-m", "training.merge_adapter", "--adapter-path", str(run.final)]
     done = subprocess.run(
-        [sys.executable, "-m", "training.merge_adapter", "--adapter-path", run.final, "--output-path", target],
+        [*command, "--output-path", str(run.root / MERGED), *(["--json"] if as_json else [])],
+        stdout=subprocess.PIPE if as_json else None,
         check=False,
     )
     if done.returncode:
         raise TrainingError(
-            "The adapter is trained, and merging it failed.", f"Repeat it: savia merge --adapter-path {run.final}"
+            "The adapter is trained, and merging it failed.",
+            f"Repeat it: savia merge --adapter-path {run.final} --output-path {run.root / MERGED}",
         )
-    return target
-
-
-def _report(run: RunFolder, figures: dict[str, float], merged: Path | None, as_json: bool) -> None:
-    if as_json:
-        result = {"run": str(run.root), "final": str(run.final), **({"merged": str(merged)} if merged else {})}
-        print_json({**result, "figures": figures})
-        return
-    shown = ", ".join(f"{name} {value:.4g}" for name, value in figures.items())
-    output().print(escape(f"{run.final}\n{shown}"), soft_wrap=True)
-    if merged:
-        output().print(escape(str(merged)), soft_wrap=True)
+    return dict(json.loads(done.stdout)) if as_json else {}
 
 
 if __name__ == "__main__":

@@ -6,29 +6,30 @@ trainer.train(); trainer.evaluate(); trainer.save_model("models/my-model")
 
 import math
 import os
-import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
 from retrieval.domain import Domain, load_domain
-from retrieval.errors import DomainNotFound, TrainingError, storage_errors
-from retrieval.files import write_atomically
+from retrieval.errors import DomainNotFound, StorageError, TrainingError
 from retrieval.settings import RetrievalSettings, read_settings
 from training.base_model import find_missing_modules, load_model, load_tokenizer, quiet_libraries
 from training.config import TrainingConfig
 from training.device import DeviceSettings, choose_settings, read_device
-from training.gates import Gate, check_gates, check_processes, refuse
+from training.disk import model_writing
+from training.gates import Gate, check_gates, check_processes, kind_to_be, refuse
 from training.hub import Uploads
 from training.layout import BuildLayout
 from training.progress import StopRequest, make_callback, write_log
 from training.rendering import Rendered, render_rows
 from training.rows import TrainingData, read_training_data
-from training.run_folder import RunFolder, describe_environment, model_card, new_run, run_card
-from training.trainer_arguments import training_arguments
+from training.run_cards import model_card
+from training.run_folder import RunFolder, new_run
+from training.run_record import begin, end, fail, read_totals
+from training.saving import save_trained
+from training.trainer_arguments import keeps_best, training_arguments
 
 TINY: Final = 50_000_000  # parameters below which a model is labelled a check of the pipeline
 
@@ -109,7 +110,7 @@ class QLoRATrainer:
         from trl.trainer.sft_trainer import SFTTrainer
 
         arguments = self._arguments()
-        refuse([*self.gates(), self._check_processes(arguments)])
+        refuse([*self.gates(), self._check_processes(arguments, kind_to_be)])
         model = load_model(self.config, self.device)
         self._check_modules(model)
         trainer: Any = SFTTrainer(
@@ -121,6 +122,7 @@ class QLoRATrainer:
             peft_config=_peft_settings(self.config),
             callbacks=self._callbacks(),
         )
+        refuse([self._check_processes(arguments)])  # only now does accelerate say how they share
         for parameter in trainer.model.parameters():
             if parameter.requires_grad:
                 parameter.data = parameter.data.to(torch.float32)
@@ -134,28 +136,44 @@ class QLoRATrainer:
     # --- what it does ---
 
     def train(self, resume_from: Path | None = None) -> dict[str, float]:
-        """Train to the end, or on from a checkpoint; returns the figures. The adapter is in `run.final`.
+        """Train to the end, or on from a checkpoint; returns the figures of all of it. The adapter is in `run.final`.
 
-        Raises `GateRefused` before the first step, `DataError`, `TrainingError`, `KeyboardInterrupt` after a stop that was
-        asked for (a checkpoint is there).
+        Raises `GateRefused` before the first step, `DataError`, `TrainingError`, `StorageError`, `KeyboardInterrupt` after a
+        stop that was asked for (a checkpoint is there).
         """
         with _library_errors(self.config, self.run), quiet_libraries():
             trainer = self._trainer
             main = trainer.is_world_process_zero()
             if main:
-                self._begin(resume_from)
-            with self.stop.listening():
-                result = trainer.train(resume_from_checkpoint=str(resume_from) if resume_from else None)
-            figures = _figures(result.metrics)
-            if self.stop.asked:
-                self._end(main, "stopped", figures, trainer.state.global_step)
-                raise KeyboardInterrupt
-            if self.data.validation:
-                figures |= self.evaluate()
-            self._end(main, "finished", figures, trainer.state.global_step)
-            self.save_model(self.run.final)
+                begin(self.run, self.config, self._facts(), resume_from)
+                for note in self.device.notes:
+                    write_log(self.run, note)
+            try:
+                figures = self._train(trainer, main, resume_from)
+            except Exception as error:
+                if main:
+                    fail(self.run, error)
+                raise
             if main:
                 self._uploads.finish(self.run, self.config)
+        return figures
+
+    def _train(self, trainer: Any, main: bool, resume_from: Path | None) -> dict[str, float]:
+        with self.stop.listening():
+            trainer.train(resume_from_checkpoint=str(resume_from) if resume_from else None)
+        steps = trainer.state.global_step
+        figures = read_totals(self.run).figures() if main else {}
+        if self.stop.asked:
+            if main:
+                end(self.run, self.config, "stopped", figures, steps)
+            raise KeyboardInterrupt
+        if self.data.validation:
+            figures |= self.evaluate()
+        if main:
+            self.run.write_state(figures=figures, steps=steps)  # the model's card tells them
+        self.save_model(self.run.final)
+        if main:
+            end(self.run, self.config, "finished", figures, steps)
         return figures
 
     def evaluate(self) -> dict[str, float]:
@@ -170,23 +188,11 @@ class QLoRATrainer:
     def save_model(self, path: Path | str) -> Path:
         """Adapter (or whole model), tokenizer with template, model card: the folder appears at once, or not at all."""
         folder = Path(path)
-        trainer = self._trainer
-        with storage_errors(f"save the model to {folder}"):
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            draft = folder.parent / f".{folder.name}.draft"
-            try:
-                trainer.save_model(str(draft))
-                if trainer.is_world_process_zero():
-                    self.tokenizer.save_pretrained(draft)
-                    (draft / "training_args.bin").unlink(missing_ok=True)  # a pickle, and recipe.yaml says the same
-                    card = model_card(self.config, self.run.read_state(), self._language())
-                    write_atomically(draft / "README.md", card.encode())
-                    if folder.exists():
-                        shutil.rmtree(folder)
-                    draft.rename(folder)
-            except BaseException:
-                shutil.rmtree(draft, ignore_errors=True)
-                raise
+
+        def card() -> str:
+            return model_card(self.config, self.run.read_state(), self._language())
+
+        save_trained(self._trainer, self.tokenizer, card, folder)
         return folder
 
     # --- helpers ---
@@ -198,15 +204,20 @@ class QLoRATrainer:
     def _callbacks(self) -> list[Any]:
         from transformers import EarlyStoppingCallback
 
-        callbacks = [make_callback(self.run, self.stop, show=os.environ.get("RANK", "0") == "0")]
-        if self.config.early_stopping_patience and self.data.validation:
+        def earlier() -> tuple[float, int]:
+            totals = read_totals(self.run)
+            return totals.seconds, totals.tokens
+
+        callbacks = [make_callback(self.run, self.stop, os.environ.get("RANK", "0") == "0", earlier)]
+        if self.config.early_stopping_patience and keeps_best(self.config, bool(self.data.validation)):
             callbacks.append(EarlyStoppingCallback(self.config.early_stopping_patience))
         if self.config.hub.push and self.config.hub.strategy == "checkpoint":
             callbacks.append(self._uploads.callback())
         return callbacks
 
-    def _check_processes(self, arguments: Any) -> Gate:
+    def _check_processes(self, arguments: Any, foresee: Callable[[str, Mapping[str, str]], str] | None = None) -> Gate:
         kind = str(arguments.distributed_state.distributed_type).rpartition(".")[2]
+        kind = foresee(kind, os.environ) if foresee else kind
         return check_processes(self.config, arguments.world_size, kind, os.environ)
 
     def _check_modules(self, model: Any) -> None:
@@ -217,41 +228,20 @@ class QLoRATrainer:
                 f"It has {', '.join(find_missing_modules(model, ()))}: set lora.target_modules.",
             )
 
-    def _begin(self, resume_from: Path | None) -> None:
-        self.run.root.mkdir(parents=True, exist_ok=True)
-        self.run.write_recipe(self.config)
-        rows = {
-            "train": len(self.rendered.rows),
-            "validation": len(self.data.validation),
-            "too_long": self.rendered.too_long,
-        }
+    def _facts(self) -> dict[str, Any]:
+        """What `run.json` says of data, device and model."""
         parameters = sum(parameter.numel() for parameter in self._trainer.model.parameters())
-        self.run.write_state(
-            name=self.run.root.name,
-            domain=self.config.domain,
-            base_model=self.config.model.name,
-            chat_template=self.config.model.chat_template,
-            data={"source": self.data.source, "sha256": self.data.sha256, "held_out": self.data.held_out},
-            rows=rows,
-            device=read_device().name,
-            processes=self._trainer.args.world_size,
-            environment=describe_environment(),
-            tiny=parameters < TINY,
-            **({} if resume_from else {"started": datetime.now().isoformat(timespec="seconds")}),
-        )
-        if resume_from is not None:
-            self.run.keep_metrics_until(int(resume_from.name.rpartition("-")[2]))
-            write_log(self.run, f"resumed from {resume_from.name}")
-        for note in self.device.notes:
-            write_log(self.run, note)
-
-    def _end(self, main: bool, state: str, figures: dict[str, float], steps: int) -> None:
-        if not main:
-            return
-        ended = datetime.now().isoformat(timespec="seconds")
-        self.run.write_state(state=state, ended=ended, figures=figures, steps=steps, step=steps)
-        write_atomically(self.run.root / "README.md", run_card(self.config, self.run.read_state()).encode())
-        write_log(self.run, f"{state}: {figures}")
+        return {
+            "data": {"source": self.data.source, "sha256": self.data.sha256, "held_out": self.data.held_out},
+            "rows": {
+                "train": len(self.rendered.rows),
+                "validation": len(self.data.validation),
+                "too_long": self.rendered.too_long,
+            },
+            "device": read_device().name,
+            "processes": self._trainer.args.world_size,
+            "tiny": parameters < TINY,
+        }
 
     def _language(self) -> str:
         return self.domain.config.language if self.domain else ""
@@ -281,25 +271,25 @@ def _peft_settings(config: TrainingConfig) -> Any:
     )
 
 
-def _figures(metrics: dict[str, Any]) -> dict[str, float]:
-    names = {"train_loss": "train_loss", "train_runtime": "seconds", "train_steps_per_second": "steps_per_second"}
-    return {ours: float(metrics[theirs]) for theirs, ours in names.items() if theirs in metrics}
-
-
 @contextmanager
 def _library_errors(config: TrainingConfig, run: RunFolder) -> Iterator[None]:
-    """Out of memory as one sentence; a full disk as another."""
+    """Out of memory as one sentence; a full disk as another; both say from where the run goes on."""
     import torch
 
-    with storage_errors(f"write the run to {run.root}"):
-        try:
+    try:
+        with model_writing(f"write the run to {run.root}", run.root):
             yield
-        except torch.cuda.OutOfMemoryError as error:
-            checkpoints = run.checkpoints()
-            kept = f" {checkpoints[-1].name} is kept: go on with --resume-from latest." if checkpoints else ""
-            raise TrainingError(
-                "The GPU's memory is full.",
-                f"Lower per_device_train_batch_size (now {config.per_device_train_batch_size}; raise "
-                f"gradient_accumulation_steps to match), max_length (now {config.max_length}) or lora.r (now "
-                f"{config.lora.r}).{kept}",
-            ) from error
+    except StorageError as error:
+        if not run.checkpoints():
+            raise
+        kept = f"{run.checkpoints()[-1].name} is kept: free space, then savia train --resume-from {run.root}"
+        raise StorageError(error.message, kept) from error
+    except torch.cuda.OutOfMemoryError as error:
+        checkpoints = run.checkpoints()
+        kept = f" {checkpoints[-1].name} is kept: go on with --resume-from latest." if checkpoints else ""
+        raise TrainingError(
+            "The GPU's memory is full.",
+            f"Lower per_device_train_batch_size (now {config.per_device_train_batch_size}; raise "
+            f"gradient_accumulation_steps to match), max_length (now {config.max_length}) or lora.r (now "
+            f"{config.lora.r}).{kept}",
+        ) from error

@@ -12,11 +12,17 @@ from training.device import DeviceSettings
 from training.reporting import choose_reporting
 
 
+def keeps_best(config: TrainingConfig, has_validation: bool) -> bool:
+    """Whether the best checkpoint is put back at the end. Not under FSDP: tried there, it hung, or put back other weights."""
+    shared = config.distributed == "fsdp" or os.environ.get("ACCELERATE_USE_FSDP", "").lower() == "true"
+    return config.load_best_model_at_end and has_validation and not shared
+
+
 def training_arguments(config: TrainingConfig, device: DeviceSettings, folder: Path, has_validation: bool) -> Any:
     """An `SFTConfig`. Rows come tokenised and labelled, so nothing in it concerns text or truncation."""
     from trl.trainer.sft_config import SFTConfig
 
-    best = config.load_best_model_at_end and has_validation
+    best = keeps_best(config, has_validation)
     return SFTConfig(
         output_dir=str(folder),
         num_train_epochs=config.num_train_epochs,

@@ -30,7 +30,7 @@ from retrieval.console import (
 )
 from retrieval.domain import Domain
 from retrieval.errors import UsageError
-from training.merging import quiet_merging
+from training.merge_networks import quiet_merging
 from training.model_domain import find_domain
 from training.model_writer import ModelWriter, Written
 

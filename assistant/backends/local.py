@@ -27,7 +27,7 @@ from assistant.backends.local_model import (
     load_model,
     load_prompt,
 )
-from assistant.backends.model_files import find_model, hash_adapter
+from assistant.backends.model_files import find_model, trained_by
 from assistant.backends.text_model import TextModel
 from assistant.backends.token_text import AnswerReader
 from assistant.messages import Message, Options, Piece
@@ -116,11 +116,10 @@ class LocalBackend:
 
     @property
     def adapter(self) -> str:
-        """The first digits of the hash of the adapter's weights; empty where none is in use."""
+        """The first digits of the hash of the adapter's weights, also of one merged into the model; empty where none is in use."""
         if self._adapter is None:
             try:
-                folder = find_model(self._request.model, self._request.adapter).adapter
-                self._adapter = hash_adapter(folder) if folder else ""
+                self._adapter = trained_by(find_model(self._request.model, self._request.adapter))
             except (BackendError, OSError):
                 return ""
         return self._adapter

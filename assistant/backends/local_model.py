@@ -22,7 +22,7 @@ from assistant.backends.model_files import (
     check_base,
     check_model,
     find_model,
-    hash_adapter,
+    trained_by,
 )
 from retrieval.errors import BackendError
 
@@ -55,7 +55,8 @@ class ModelRequest:
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """`network` is the transformers (or peft) model; `adapter` the hash of its adapter, empty where there is none.
+    """`network` is the transformers (or peft) model; `adapter` the hash of its adapter, also of one that was merged into
+    it; empty where there is none.
 
     `without_adapter` says why the adapter asked for is not in it, where the request allowed that.
     """
@@ -100,13 +101,11 @@ def load_model(request: ModelRequest, prompt: ChatPrompt, report: Progress) -> L
     device = choose_device(request.device)
     network = _load_base(files, request, device, report)
     keep_weights_exact(network)
-    adapter = ""
     if files.adapter:
         network = _load_adapter(network, files)
-        adapter = hash_adapter(files.adapter)
     network.eval().requires_grad_(False)
     _set_ends(network, prompt)
-    return LoadedModel(network, prompt, device, adapter, without)
+    return LoadedModel(network, prompt, device, trained_by(files), without)
 
 
 def choose_device(wanted: str) -> str:

@@ -18,6 +18,7 @@ from retrieval.errors import BackendError
 
 ADAPTER_CONFIG: Final = "adapter_config.json"
 ADAPTER_WEIGHTS: Final = "adapter_model.safetensors"
+MERGE_RECORD: Final = "merge.json"  # in a merged model's folder: from which base and adapter it was made
 HASH_LENGTH: Final = 12  # hexadecimal digits: enough to tell all adapters of a lifetime apart
 LARGEST_HEADER: Final = 100_000_000  # bytes, the format's own limit
 SAMPLES, SAMPLE_BYTES = 64, 65_536  # of the weights, to tell whether two folders hold the same ones
@@ -76,8 +77,18 @@ def check_model(files: ModelFiles) -> None:
     """Raises `BackendError` with what is missing or damaged in the base model's folder; a name on the hub is not looked at."""
     if files.folder is not None:
         check_folder(files.folder)
-    elif not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", files.base) or files.base.startswith("."):
+    elif (
+        not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", files.base)
+        or files.base.startswith(".")
+        or _is_missing_folder(files.base)
+    ):
         raise BackendError(f"There is no model in {files.base!r}.", "Set SAVIA_MODEL to a model's folder or name.")
+
+
+def _is_missing_folder(name: str) -> bool:
+    """Whether what could be a name on the hub, `models/mine`, is rather a folder that is not there: `models` is one."""
+    parent, _, own = name.rpartition("/")
+    return bool(own) and bool(parent) and Path(parent).is_dir()
 
 
 def check_folder(folder: Path) -> None:
@@ -135,6 +146,19 @@ def hash_adapter(adapter: Path) -> str:
     """A short name for an adapter's content."""
     with (adapter / ADAPTER_WEIGHTS).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:HASH_LENGTH]
+
+
+def trained_by(files: ModelFiles) -> str:
+    """The hash of the adapter that a model answers with: beside its base, or merged into it; empty where there is none."""
+    if files.adapter is not None:
+        return hash_adapter(files.adapter)
+    record = files.folder / MERGE_RECORD if files.folder else None
+    if record is None or not record.is_file():
+        return ""
+    try:
+        return str(json.loads(record.read_text(encoding="utf-8"))["adapter_sha256"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""  # a record that cannot be read says nothing; the model itself answers as well without it
 
 
 def check_base(files: ModelFiles) -> None:

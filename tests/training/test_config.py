@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -205,6 +206,20 @@ def test_the_launch_files_are_read_by_accelerate(name: str, kind: str) -> None:
 
     config = load_config_from_file(str(ROOT / "training" / "configs" / "accelerate" / f"{name}.yaml"))
     assert (config.distributed_type.value, config.num_processes, config.mixed_precision) == (kind, 2, "bf16")
+
+
+@pytest.mark.parametrize("name", ["ddp", "fsdp", "deepspeed_zero3"])
+def test_every_key_of_a_launch_file_is_one_that_accelerate_knows(name: str) -> None:
+    from dataclasses import fields
+
+    from accelerate.commands.config.config_args import ClusterConfig
+    from accelerate.commands.launch import launch_command_parser
+
+    found = yaml.safe_load((ROOT / "training" / "configs" / "accelerate" / f"{name}.yaml").read_text("utf-8"))
+    options = {action.dest for action in launch_command_parser()._actions}
+    assert set(found) <= {field.name for field in fields(ClusterConfig)}
+    for group in ("fsdp_config", "deepspeed_config"):
+        assert set(found.get(group, {})) <= options
 
 
 def test_the_demonstrations_recipe_is_a_recipe() -> None:

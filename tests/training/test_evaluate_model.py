@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from assistant.backends.local_model import ModelRequest, load_model, load_prompt
-from assistant.backends.model_files import find_model
+from assistant.backends.model_files import find_model, hash_adapter
 from retrieval.domain import load_domain
 from retrieval.errors import BackendError, DataError, UsageError
 from retrieval.files import read_json
@@ -20,6 +20,7 @@ from tests.conftest import ROOT
 from tests.tiny_models import make_taught_model
 from training.evaluation.journal import hash_model, make_key, open_journal
 from training.evaluation.perplexity import measure_losses, perplexity
+from training.evaluation.places import find_report, name_evaluation
 from training.rows import TrainingRow
 
 ANSWER = "La planta alivia el aire, niño."
@@ -150,6 +151,37 @@ def test_another_model_prompt_or_setting_is_another_key(
         for parts in (("m", "answer", [1]), ("n", "answer", [1]), ("m", "loss", [1]), ("m", "answer", [2]))
     }
     assert len(keys) == 4 and make_key("m", "answer", [1], {"a": 1}) not in keys
+
+
+def test_runs_whose_models_have_the_same_name_are_evaluated_apart(tmp_path: Path) -> None:
+    models = tmp_path / "models"
+    places = [
+        "herbolaria/20261121_101500/final",
+        "herbolaria/20261122_101500/final",
+        "herbolaria/20261121_101500/merged",
+    ]
+    for place in (*places, "plain"):
+        (models / place).mkdir(parents=True)
+    names = [name_evaluation(str(models / place), models, "herbolaria") for place in (*places, "plain")]
+    assert names == ["20261121_101500-final", "20261122_101500-final", "20261121_101500-merged", "plain"]
+    for place in ("a/run/final", "b/run/final"):
+        (tmp_path / place).mkdir(parents=True)
+    one, other = (name_evaluation(str(tmp_path / place / "run" / "final"), models, "herbolaria") for place in "ab")
+    assert one != other and one.startswith("run-final-") and other.startswith("run-final-")
+    assert name_evaluation("microsoft/phi-2", models, "herbolaria") == "microsoft-phi-2"
+
+
+def test_an_evaluation_says_which_model_and_adapter_it_measured_and_its_run_finds_it(trained: Path, home: Path) -> None:
+    rows = trained.parent / "validation.jsonl"
+    found = evaluate(trained / "final", rows, "--base", "auto", "--no-benchmark", "--limit", "0", "--rows", "2")
+    written = read_json(Path(found["folder"]) / "evaluation.json")
+    base, finetuned = written["models"]
+    assert base["adapter"] == base["adapter_sha256"] == "" and base["model"] == finetuned["model"]
+    assert finetuned["adapter"] == str((trained / "final").resolve())
+    assert finetuned["adapter_sha256"] == hash_adapter(trained / "final")
+    build = Path(found["folder"]).parent.parent
+    assert find_report(trained, build) == Path(found["folder"]) / "report.html"
+    assert find_report(trained.parent / "another run", build) is None
 
 
 def test_two_evaluations_do_not_write_one_journal(tmp_path: Path) -> None:

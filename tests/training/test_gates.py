@@ -19,6 +19,7 @@ from training.gates import (
     check_prompt_and_labels,
     check_stop,
     check_truncation,
+    kind_to_be,
     refuse,
 )
 from training.rendering import IGNORED, render_row, render_rows, show_row
@@ -140,6 +141,19 @@ def test_another_number_or_kind_of_processes_than_asked_for_is_refused(
     given: dict[str, Any], processes: int, kind: str, environment: dict[str, str], passed: bool
 ) -> None:
     assert check_processes(TrainingConfig(**given), processes, kind, environment).passed is passed
+
+
+@pytest.mark.parametrize(
+    ("kind", "environment", "expected"),
+    [
+        ("MULTI_GPU", {"ACCELERATE_USE_FSDP": "true"}, "FSDP"),
+        ("MULTI_GPU", {}, "MULTI_GPU"),
+        ("MULTI_CPU", {"ACCELERATE_USE_FSDP": "true"}, "MULTI_CPU"),  # where accelerate shares nothing, without a word
+        ("NO", {"ACCELERATE_USE_FSDP": "true"}, "NO"),
+    ],
+)
+def test_how_processes_will_share_is_foreseen(kind: str, environment: dict[str, str], expected: str) -> None:
+    assert kind_to_be(kind, environment) == expected
 
 
 def test_a_refusal_names_every_gate_and_exits_with_three(tokenizer: Any) -> None:

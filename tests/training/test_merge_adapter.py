@@ -8,6 +8,9 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from assistant.backends.local import LocalBackend
+from assistant.backends.local_model import ModelRequest, load_model, load_prompt
+from assistant.backends.model_files import hash_adapter
 from retrieval.errors import SaviaError, TrainingError, UsageError
 from retrieval.files import read_json
 from savia import app
@@ -49,6 +52,36 @@ def test_a_trained_adapter_merged_either_way_says_what_it_said_before(into: str,
         assert checked["max_difference"] <= MOST_DIFFERENCE == 1e-4
         assert checked["same_tokens"] == checked["same_first"] == checked["prompts"] == 20
     assert done == read_json(tmp_path / "merged" / "merge.json")
+
+
+def test_a_merged_model_answers_under_its_adapters_hash(trained: Path, merged: Path, tmp_path: Path) -> None:
+    own = hash_adapter(trained / "final")
+    assert LocalBackend(str(merged)).adapter == LocalBackend(str(trained / "final")).adapter == own
+    request = ModelRequest(str(merged), device="cpu")
+    assert load_model(request, load_prompt(request), lambda stage, done, total: None).adapter == own
+    copy = Path(shutil.copytree(merged, tmp_path / "copy"))
+    (copy / "merge.json").write_text("{cut")
+    assert LocalBackend(str(copy)).adapter == ""
+
+
+def test_training_may_end_in_a_merge_that_is_checked_and_told(
+    tiny_bases: dict[str, Path], rows_folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["train", "--model-name", str(tiny_bases["qwen3"]), "--dataset-path", str(rows_folder), "--merge"]
+    short = ["--set", "max_steps=1", "--report-to", "none", "--max-length", "256"]
+    done = CliRunner().invoke(app, [*arguments, *short, "--output-dir", str(tmp_path / "run"), "--json"])
+    assert done.exit_code == 0, (done.output, done.exception)
+    result = json.loads(done.stdout)
+    assert result["merged"]["folder"] == str(tmp_path / "run" / "merged")
+    assert result["merged"]["parity"]["holds"] and result["merged"]["stored"]["same_tokens"] == 20
+    assert result["merged"] == read_json(tmp_path / "run" / "merged" / "merge.json")
+    assert "Reading back" in capfd.readouterr().err
+
+
+def test_all_weights_leave_no_adapter_to_merge_and_that_is_said_first(tmp_path: Path) -> None:
+    done = CliRunner().invoke(app, ["train", "--merge", "--no-lora", "--output-dir", str(tmp_path / "run")])
+    assert isinstance(done.exception, UsageError) and "no adapter to merge" in str(done.exception)
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize("kind", KINDS)

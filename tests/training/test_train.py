@@ -82,7 +82,9 @@ def test_a_run_leaves_recipe_metrics_cards_and_an_adapter_that_plain_peft_loads(
         {"train": 32, "validation": 8, "too_long": 0},
         True,
     )
-    assert "a check of the pipeline" in (run.root / "README.md").read_text("utf-8")
+    for card in (run.root, run.final):
+        assert "a check of the pipeline" in (card / "README.md").read_text("utf-8")
+    assert "32 learned, 8 for validation, 0 longer than max_length" in (run.root / "README.md").read_text("utf-8")
     assert f"base_model: {config.model.name}" in (run.final / "README.md").read_text("utf-8")
     base = AutoModelForCausalLM.from_pretrained(config.model.name)
     assert PeftModel.from_pretrained(base, run.final).peft_config["default"].r == 4

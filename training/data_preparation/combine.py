@@ -24,7 +24,7 @@ from retrieval.settings import read_settings
 from training.data_preparation.formats import Shape
 from training.data_preparation.import_dataset import import_rows, name_of
 from training.data_preparation.raw_rows import read_raw_rows
-from training.data_preparation.recipe_part import RecipeOption, dataset_config
+from training.data_preparation.recipe_part import OutputOption, RecipeOption, dataset_config
 from training.dataset_config import DatasetConfig
 from training.decisions import Decision, apply_decisions, read_decisions
 from training.example import Example, as_row, read_examples, write_examples, write_rows
@@ -239,9 +239,7 @@ def command(
     augmented_samples: Annotated[
         Path | None, typer.Option(help="A file of rows instead of the augment stage's.")
     ] = None,
-    target: Annotated[
-        Path | None, typer.Option("--output", help="Write here instead of the domain's build folder.")
-    ] = None,
+    target: OutputOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Join all rows of a domain, weighted, with the decisions of the review applied."""

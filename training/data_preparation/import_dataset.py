@@ -21,6 +21,7 @@ from retrieval.settings import read_settings
 from retrieval.text import slugify
 from training.data_preparation.formats import SHAPES, Shape, convert, recognise, rename
 from training.data_preparation.raw_rows import RawRow, read_raw_rows
+from training.data_preparation.recipe_part import OutputOption
 from training.data_preparation.stack_exchange import read_posts
 from training.example import Example, write_examples, write_rows
 from training.layout import BuildLayout
@@ -207,9 +208,7 @@ def command(
     min_score: Annotated[
         int | None, typer.Option(help="Posts.xml: least score of question and answer; default 0.")
     ] = None,
-    target: Annotated[
-        Path | None, typer.Option("--output", help="Write here instead of the domain's build folder.")
-    ] = None,
+    target: OutputOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Bring in ready-made questions and answers; bad rows are reported by line."""

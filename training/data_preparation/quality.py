@@ -22,7 +22,7 @@ from retrieval.settings import read_settings
 from retrieval.wiring import build_embedder
 from training.data_preparation.duplicates import Duplicate, find_duplicates, question_of
 from training.data_preparation.grounding import check_grounding
-from training.data_preparation.recipe_part import RecipeOption, dataset_config
+from training.data_preparation.recipe_part import OutputOption, RecipeOption, dataset_config
 from training.data_preparation.row_checks import (
     TokenCount,
     check_format,
@@ -154,9 +154,7 @@ def command(
         list[str] | None, typer.Option(help="Leave rows of this level out; repeatable.")
     ] = None,
     paraphrases: Annotated[bool, typer.Option(help="Look for paraphrases with the embedder.")] = True,
-    target: Annotated[
-        Path | None, typer.Option("--output", help="Write here instead of the domain's build folder.")
-    ] = None,
+    target: OutputOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Leave out rows that are wrong, ungrounded or there twice; every drop is logged with its reason."""

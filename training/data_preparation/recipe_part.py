@@ -1,8 +1,9 @@
-"""What the pack's recipe says about its data set, with the options of a command on top.
+"""What the pack's recipe says about its data set, with the options of a command on top; and options that stages share.
 
 dataset_config(pack, "", seed=7)            # the `dataset` part of the pack's qlora.yaml, with another seed
 """
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -15,6 +16,10 @@ from training.recipes import load_recipe
 
 RecipeOption = Annotated[
     str, typer.Option("--config", help="A recipe, for its `dataset` part; default: the pack's own.", show_default=False)
+]
+
+OutputOption = Annotated[
+    Path | None, typer.Option("--output", help="Write here instead of the domain's build folder.", show_default=False)
 ]
 
 

@@ -12,14 +12,14 @@ from typing import Any, Final
 
 from assistant.backends.exact_weights import keep_weights_exact
 from assistant.backends.local_model import LoadedModel, ModelRequest, load_model, load_prompt
-from assistant.backends.model_files import find_model
+from assistant.backends.model_files import find_model, trained_by
 from retrieval.significance import Comparison, compare
 from training.evaluation.answer_checks import LABELS, reference_checks
 from training.evaluation.arms import Arm, Report, Retrieval, Settings, measure_arm
 from training.evaluation.intervals import Ratio, perplexity_interval, ratio_interval
 from training.evaluation.items import Item
 from training.evaluation.journal import Journal, hash_model
-from training.merging import quiet_merging
+from training.merge_networks import quiet_merging
 
 TINY: Final = 50_000_000  # parameters below which a model is labelled a check of the pipeline
 TINY_NOTE: Final = "The model is tiny: this is a check of the pipeline, not of answers."
@@ -47,12 +47,13 @@ class Plan:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """All columns. `notes` are what a reader must know before the figures."""
+    """All columns. `notes` are what a reader must know before the figures; `models` says where each model lies."""
 
     arms: list[Arm]
     source: str
     domain: str
     notes: list[str] = field(default_factory=list)
+    models: list[dict[str, str]] = field(default_factory=list)
 
     def pairs(self) -> list[tuple[Arm, Arm]]:
         """Two columns that differ in one thing: the model, or retrieval."""
@@ -72,6 +73,7 @@ class Evaluation:
             "domain": self.domain,
             "source": self.source,
             "notes": self.notes,
+            "models": self.models,
             "figures": [arm_figures(arm) for arm in self.arms],
             "differences": [_difference(*found) for found in self.differences()],
             "ceilings": self.ceilings(),
@@ -98,7 +100,8 @@ def evaluate_models(plan: Plan, journal: Journal, report: Report) -> Evaluation:
         arms += _measure(candidate, loaded, plan, journal, report, _shared(loaded, tokenizer))
         del loaded
         gc.collect()
-    return Evaluation(arms, plan.source, plan.domain, _notes(arms))
+    models = [_whereabouts(candidate) for candidate in plan.candidates]
+    return Evaluation(arms, plan.source, plan.domain, _notes(arms), models)
 
 
 def arm_figures(arm: Arm) -> dict[str, Any]:
@@ -145,6 +148,17 @@ def _measure(
         )
         for retrieval, rows in plan.rows.items()
     ]  # fmt: skip
+
+
+def _whereabouts(candidate: Candidate) -> dict[str, str]:
+    """Where a column's model lies, and which adapter it answers with: beside it, or merged into it."""
+    files = find_model(candidate.request.model, candidate.request.adapter)
+    return {
+        "label": candidate.label,
+        "model": str(files.folder.resolve()) if files.folder else files.base,
+        "adapter": str(files.adapter.resolve()) if files.adapter else "",
+        "adapter_sha256": trained_by(files),
+    }
 
 
 def _shared(loaded: LoadedModel, tokenizer: Any) -> Any:

@@ -17,6 +17,7 @@ from training.evaluation.model_evaluation import Evaluation
 SAMPLES: Final = 12
 LONGEST: Final = 1_500  # characters of a sample that are shown
 WIDTH: Final = 460
+_CLOSE: Final = 0.002  # a ratio so near to one shows no difference in three digits
 
 
 def build_report(evaluation: Evaluation, language: str = "en") -> Report:
@@ -128,7 +129,9 @@ def ratio_sentence(ratio: Ratio) -> str:
         return "the perplexities cannot be compared."
     low, high = ratio.interval
     verdict = "lower" if high < 1 else "higher" if low > 1 else "not clearly another"
-    return f"perplexity is {ratio.ratio:.3f} times the first's (95 % interval {low:.3f} to {high:.3f}, {ratio.rows} rows): {verdict}."
+    digits = 6 if abs(ratio.ratio - 1) < _CLOSE else 3
+    interval = f"{low:.{digits}f} to {high:.{digits}f}"
+    return f"perplexity is {ratio.ratio:.{digits}f} times the first's (95 % interval {interval}, {ratio.rows} rows): {verdict}."
 
 
 def _difference(name: str, comparison: Comparison) -> list[Any]:

@@ -3,6 +3,8 @@
 show_run(place, run)
 """
 
+from pathlib import Path
+
 import streamlit as st
 
 from assistant.ui.safe_markdown import safe_markdown, safe_text
@@ -10,10 +12,11 @@ from retrieval.errors import SaviaError
 from retrieval.files import read_json
 from training.chosen_model import choose_model, forget_model, read_chosen_model
 from training.data_preparation.parse_documents import parse_documents
+from training.evaluation.places import RESULT, find_report
+from training.run_folder import MERGED
 from training.ui.job_view import POLL, show_job, show_log
 from training.ui.place import Place, corpus_stamp, key, show_error
 from training.ui.runs import (
-    MERGED,
     TRAINING,
     Run,
     changes_since,
@@ -138,7 +141,9 @@ def _show_facts(run: Run, say: Words) -> None:
     figures = {name: value for name, value in figures_of(run).items() if name != "seconds"}
     if figures:
         for column, (name, value) in zip(st.columns(len(figures)), figures.items(), strict=True):
-            column.metric(say.get("figure_" + name, safe_text(name)), f"{value:.4g}")
+            column.metric(
+                say.get("figure_" + name, safe_text(name)), f"{value:.4g}" if value < 1000 else f"{value:,.0f}"
+            )
     rows = run.state.get("rows")
     facts = [
         (say["base_model"], run.state.get("base_model")),
@@ -234,19 +239,19 @@ def _evaluate(place: Place, run: Run) -> None:
 
 def _show_evaluation(place: Place, run: Run) -> None:
     say = place.say
-    job, report = place.job(f"evaluate-{run.name}"), run.evaluation / "report.html"
+    job, report = place.job(f"evaluate-{run.name}"), find_report(run.folder.root, place.layout.root)
     state = job.read()
-    if run.phase != "finished" and not report.is_file():
+    if run.phase != "finished" and report is None:
         return
     st.markdown(f"#### {say['evaluation']}", anchors=False)
-    if report.is_file():
-        _show_scores(run, say)
+    if report is not None:
+        _show_scores(report.with_name(RESULT), say)
         name = f"{place.domain.name}-{run.name}.html"
         st.download_button(
             say["open_report"], report.read_bytes(), name, "text/html", icon=":material/description:", key="report"
         )
     if not (state and state.going):
-        label = say["evaluate_again"] if report.is_file() else say["evaluate"]
+        label = say["evaluate_again"] if report else say["evaluate"]
         st.button(
             label, icon=":material/analytics:", key=key("evaluate", run.name), on_click=_evaluate, args=(place, run)
         )
@@ -254,10 +259,10 @@ def _show_evaluation(place: Place, run: Run) -> None:
         show_job(job, say, lambda: None)
 
 
-def _show_scores(run: Run, say: Words) -> None:
+def _show_scores(result: Path, say: Words) -> None:
     """Perplexity and scores of each arm, as evaluation.json has them."""
     try:
-        arms = read_json(run.evaluation / "evaluation.json")["figures"]
+        arms = read_json(result)["figures"]
         rows = [_score_row(arm, say) for arm in arms]
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return

@@ -14,17 +14,17 @@ import yaml
 from retrieval.errors import UsageError
 from retrieval.files import read_json
 from training.build_plan import Changes, compare
+from training.evaluation.places import OWN
 from training.export_history import find_export
 from training.jobs import Job, list_jobs
 from training.layout import BuildLayout
 from training.processes import is_alive_since
-from training.run_folder import RunFolder
+from training.run_folder import MERGED, RunFolder
 
 TRAINING = "train-"  # how jobs that train are named: this, then the run's name
-EVALUATION = "evaluation"  # folder in a run: what the page had evaluated
-MERGED = "merged"
 
 Phase = Literal["starting", "running", "stopping", "finished", "stopped", "interrupted", "failed"]
+ENDS: dict[str, Phase] = {"finished": "finished", "stopped": "stopped", "failed": "failed"}
 GOING: tuple[Phase, ...] = ("starting", "running", "stopping")
 
 
@@ -53,7 +53,8 @@ class Run:
 
     @property
     def evaluation(self) -> Path:
-        return self.folder.root / EVALUATION
+        """Where the page has this run evaluated; `find_report` knows of others."""
+        return self.folder.root / OWN
 
 
 def list_known_runs(models: Path, layout: BuildLayout, domain: str) -> list[Run]:
@@ -84,8 +85,8 @@ def _phase(folder: RunFolder, state: dict[str, Any], job: Job) -> Phase:
         if known.phase == "stopping":
             return "stopping"
         return "running" if said in ("running", "finished") else "starting"  # finished: the model is being saved
-    if said in ("finished", "stopped"):
-        return "finished" if said == "finished" else "stopped"
+    if said in ENDS:
+        return ENDS[said]
     if said == "running" and known is None and _is_running_elsewhere(folder, state):
         return "running"
     if known is not None and known.phase == "failed":

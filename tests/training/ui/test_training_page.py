@@ -206,6 +206,28 @@ def test_an_evaluation_is_shown_and_its_report_offered(open_page: OpenPage, make
     assert len(page.get("download_button")) == 1
 
 
+def test_the_report_that_is_offered_is_the_newest_on_this_runs_model(
+    open_page: OpenPage, make_run: MakeRun, layout: BuildLayout
+) -> None:
+    run = make_run(NAME)
+    for name, model, perplexity in (("mine", run.final, 3.5), ("anothers", "/elsewhere/final", 9.0)):
+        folder = layout.root / "evaluate" / name
+        folder.mkdir(parents=True)
+        models = [{"label": "finetuned", "model": "acme/base", "adapter": str(model)}]
+        figures = [{"label": "finetuned", "perplexity": perplexity}]
+        (folder / "evaluation.json").write_text(json.dumps({"models": models, "figures": figures}))
+        (folder / "report.html").write_text("<!doctype html><title>x</title>")
+    page = open_page("training")
+    assert not page.exception
+    assert page.dataframe[0].value["perplexity"][0] == 3.5
+    assert len(page.get("download_button")) == 1
+
+
+def test_a_run_that_broke_off_says_so(make_run: MakeRun, settings: RetrievalSettings, layout: BuildLayout) -> None:
+    make_run(NAME, state="failed")
+    assert [run.phase for run in runs_of(settings, layout)] == ["failed"]
+
+
 def test_a_stopped_run_shows_what_it_logged_not_what_its_last_part_measured(
     make_run: MakeRun, settings: RetrievalSettings, layout: BuildLayout
 ) -> None:
