@@ -8,6 +8,7 @@ stream.answer.citations
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from assistant.backends.base import ChatBackend, adapter_of, budget_of
@@ -20,6 +21,7 @@ from retrieval.confidence import Confidence, signs
 from retrieval.domain import Domain
 from retrieval.errors import UsageError
 from retrieval.followups import Rewriter, Turn
+from retrieval.rerank import TwoStepRetriever
 from retrieval.retrievers import Hit, Retriever
 from retrieval.view import View
 
@@ -99,7 +101,10 @@ class Assistant:
 
 
 class AnswerStream:
-    """Iterate for pieces. Red flags, sources and the decision to abstain are known before the first one."""
+    """Iterate for pieces. Red flags, sources and the decision to abstain are known before the first one.
+
+    Where hits are reranked, `first_sources` are there at once and `sources`, which the answer is written from, when they are asked for.
+    """
 
     def __init__(self, assistant: Assistant, question: str, history: list[Turn], where: dict[str, str] | None) -> None:
         self._assistant = assistant
@@ -107,16 +112,48 @@ class AnswerStream:
         self.question = question
         self.history = history
         self.searched = assistant.rewriter.rewrite(question, history)
-        self.hits: list[Hit] = assistant.retriever.search(self.searched, SOURCES, where)
-        self.sources = make_sources(self.hits)
-        seen = signs(assistant.view, self.searched, self.hits, assistant.rewriter)
-        self.answerable = assistant.confidence.probability(seen) if self.hits else 0.0
-        self.abstained = not self.hits or not assistant.confidence.accepts(seen)
-        self.red_flags = tuple(self._notices())
+        retriever = assistant.retriever
+        search = retriever.first if isinstance(retriever, TwoStepRetriever) else retriever.search
+        self._first_hits: list[Hit] = search(self.searched, SOURCES, where)
+        self.first_sources = make_sources(self._first_hits[:SOURCES])
+        # Whether the documents answer was calibrated on the first order, so it is decided by that one.
+        confidence = assistant.confidence
+        seen = signs(assistant.view, self.searched, self._first_hits, assistant.rewriter, confidence.wording)
+        self.answerable = confidence.probability(seen) if self._first_hits else 0.0
+        self.abstained = not self._first_hits or not confidence.accepts(seen)
+        self.red_flags = tuple(self._notices(self._first_hits[:1]))
         self._found = time.perf_counter()
+        self._reranking: float | None = None
         self._first = 0.0
         self._pieces: list[Piece] = []
         self._ended = False
+
+    @property
+    def reranks(self) -> bool:
+        """Whether the hits get a second look. A refusal is worth none."""
+        return not self.abstained and isinstance(self._assistant.retriever, TwoStepRetriever)
+
+    @cached_property
+    def hits(self) -> list[Hit]:
+        """The hits in their final order; what comes first only then is warned of as well."""
+        retriever = self._assistant.retriever
+        if self.abstained or not isinstance(retriever, TwoStepRetriever):
+            return self._first_hits[:SOURCES]
+        started = time.perf_counter()
+        found = retriever.improve(self.searched, self._first_hits)[:SOURCES]
+        self._reranking = time.perf_counter() - started
+        self.red_flags = tuple(self._notices([self._first_hits[0], found[0]]))
+        return found
+
+    @cached_property
+    def sources(self) -> tuple[Source, ...]:
+        """The passages that the answer may cite, by their numbers."""
+        return make_sources(self.hits)
+
+    @property
+    def known_sources(self) -> tuple[Source, ...]:
+        """`sources` if they are there, else `first_sources`; never a wait."""
+        return self.sources if not self.reranks or self._reranking is not None else self.first_sources
 
     def __iter__(self) -> Iterator[Piece]:
         """The backend's pieces, or the refusal. What was streamed before a stop or an error stays in `answer`."""
@@ -160,7 +197,8 @@ class AnswerStream:
         config = self._assistant.domain.config
         refused = self.abstained or text == config.refusal.strip()
         analyzer = self._assistant.view.analyzer
-        citations = () if refused else tuple(cite(text, self.sources, analyzer))
+        sources = self.known_sources
+        citations = () if refused else tuple(cite(text, sources, analyzer))
         support = support_share(text, citations, analyzer)
         now = time.perf_counter()
         return Answer(
@@ -168,7 +206,7 @@ class AnswerStream:
             self.searched,
             text,
             "".join(piece.text for piece in self._pieces if piece.kind == "reasoning").strip(),
-            self.sources,
+            sources,
             citations,
             self.red_flags,
             refused,
@@ -179,6 +217,7 @@ class AnswerStream:
             self._assistant.lexical_only,
             {
                 "search": self._found - self._started,
+                **({} if self._reranking is None else {"rerank": self._reranking}),
                 "first_piece": (self._first or now) - self._started,
                 "total": now - self._started,
             },
@@ -196,14 +235,15 @@ class AnswerStream:
         last = messages[-1]
         return [*messages[:-1], Message("user", last.content, self.searched, last.sources)]
 
-    def _notices(self) -> Iterator[Notice]:
-        """Red flags of the question, then warnings of the documents that it is about."""
+    def _notices(self, tops: Sequence[Hit]) -> Iterator[Notice]:
+        """Red flags of the question, then warnings of the documents that it names or, where it names none, that come first."""
         assistant = self._assistant
         yield from red_flags(self.question, assistant.domain.config)
         subjects = {number for _, documents in assistant.rewriter.names.find(self.searched) for number in documents}
         named = [assistant.view.document(number) for number in sorted(subjects)]
         # A refusal about a dangerous plant still warns of it; what was merely found first is no subject then.
-        yield from document_warnings(named or ([] if self.abstained else [self.hits[0].document]))
+        found = {hit.document.id: hit.document for hit in tops}
+        yield from document_warnings(named or ([] if self.abstained else list(found.values())))
 
     def _keep(self, piece: Piece) -> Piece:
         if piece.text:  # one without text only says that the backend still waits

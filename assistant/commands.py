@@ -108,4 +108,5 @@ def build_from_settings(
     names = {"vllm_model" if chosen == "vllm" else "model": model, "adapter": adapter}
     settings = read_settings(domain=domain)
     embedder = build_embedder(settings, errors().print)
-    return build_assistant(settings.domain, settings, read_assistant_settings(backend=chosen, **names), embedder)
+    chosen_settings = read_assistant_settings(backend=chosen, **names)
+    return build_assistant(settings.domain, settings, chosen_settings, embedder, say=errors().print)

@@ -29,7 +29,7 @@ class AssistantSettings(BaseSettings):
     )
 
     backend: BackendName = "extractive"
-    retriever: Literal["bm25", "dense", "exact", "hybrid"] = "hybrid"
+    retriever: Literal["bm25", "dense", "exact", "hybrid", "adapted", "rerank"] = "hybrid"
     fusion: Method = "zscore"
 
     max_tokens: Annotated[int, Field(ge=1, le=131_072)] = MAX_TOKENS

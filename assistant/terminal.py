@@ -11,7 +11,11 @@ QUOTE = 160  # characters of a quotation shown
 
 
 def stream_answer(stream: AnswerStream) -> Answer:
-    """Print notices and pieces as they come; reasoning goes to stderr, dimmed."""
+    """Print notices and pieces as they come; reasoning goes to stderr, dimmed, and so do the first hits while they are reranked."""
+    if stream.reranks:
+        found = "; ".join(dict.fromkeys(source.label for source in stream.first_sources))
+        errors().print(f"[dim]Found so far: {escape(strip_invisible(found))}[/dim]", soft_wrap=True)
+        _ = stream.sources
     for notice in stream.red_flags:
         output().print(f"[bold red]![/bold red] {escape(notice.message)}", soft_wrap=True)
     for piece in stream:

@@ -22,7 +22,7 @@ from retrieval.index import Index
 from retrieval.retrievers import Engine
 from retrieval.settings import RetrievalSettings
 from retrieval.view import View
-from retrieval.wiring import domain_rewriter, index_retriever, usable_embedder
+from retrieval.wiring import Say, answering_retriever, domain_rewriter, usable_embedder
 
 
 def build_assistant(
@@ -32,10 +32,12 @@ def build_assistant(
     embedder: Embedder | None,
     engine: Engine = "exact",
     backend: ChatBackend | None = None,
+    say: Say | None = None,
 ) -> Assistant:
     """Everything that answers questions on a domain. Raises `DomainError`, `IndexProblem`, `UsageError`.
 
-    `engine="dense"` searches through Chroma's own query, as the page and the API do; `backend` overrides the settings' one.
+    `engine="dense"` searches through Chroma's own query, as the page and the API do; `backend` overrides the settings' one; `say` is
+    told why answers are not as good as they could be.
     """
     domain = load_domain(name, retrieval.domains_dir)
     index = Index(domain, retrieval)
@@ -43,7 +45,7 @@ def build_assistant(
     embedder = usable_embedder(view, embedder)
     rewriter = domain_rewriter(domain, view)
     names = rewriter.names if domain.config.name_fields else None
-    retriever = index_retriever(settings.retriever, index, view, embedder, settings.fusion, engine, names)
+    retriever = answering_retriever(settings.retriever, index, view, embedder, settings.fusion, engine, names, say)
     calibration = read_calibration(index.folder, embedder.fingerprint if embedder else "")
     if backend is None:
         backend = build_backend(settings, domain, view, rewriter, embedder)

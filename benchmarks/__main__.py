@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from benchmarks import (
+    adaptation,
     answers,
     api,
     archive,
@@ -35,6 +36,7 @@ Benchmark = Callable[[Workspace], Iterator[Row]]
 
 BENCHMARKS: dict[str, Benchmark] = {
     "quality": quality.run,
+    "adaptation": adaptation.run,
     "answers": answers.run,
     "api": api.run,
     "local_backend": local_backend.run,

@@ -30,6 +30,7 @@ LEAST_GAIN = 0.02  # of the question's language over the best fixed weight
 LEAST_OVERLAP, MOST_DIFFERENCE = 0.99, 0.001  # hybrid through Chroma against the scan
 AGREEMENT_QUERIES = 1200  # asked twice each
 QUICK_SETS = 2
+FOREIGN_LABELS = ["hybrid", *(f"hybrid:weight={weight},language=off" for weight in (0.5, 0.6, 0.7, 0.8, 0.9))]
 
 
 def run(workspace: Workspace) -> Iterator[Row]:
@@ -71,15 +72,10 @@ def _quality(workspace: Workspace, name: str, folder: Path) -> Iterator[Row]:
 
 def _foreign(workspace: Workspace) -> Iterator[Row]:
     """English questions on the Spanish paragraphs: the hybrid that reads the question's language against fixed weights."""
-    spanish, english = workspace.datasets / "xquad_es", workspace.datasets / "xquad_en"
-    if not (spanish.is_dir() and english.is_dir()):
+    mixed, labels = mixed_collection(workspace), FOREIGN_LABELS
+    if mixed is None:
         yield missing("English questions on Spanish paragraphs", f">= +{LEAST_GAIN}", "no xquad in SAVIA_DATASETS")
         return
-    mixed = workspace.folder / "english-on-spanish"
-    (mixed / "qrels").mkdir(parents=True, exist_ok=True)
-    for source, name in ((spanish, "corpus.jsonl"), (english, "queries.jsonl"), (spanish, "qrels/test.tsv")):
-        (mixed / name).write_bytes((source / name).read_bytes())
-    labels = ["hybrid", *(f"hybrid:weight={weight},language=off" for weight in (0.5, 0.6, 0.7, 0.8, 0.9))]
     retrievers = [part for label in labels for part in ("--retriever", label)]
     rows = workspace.folder / "foreign-rows.jsonl"
     workspace.savia("evaluate", "retrieval", "--beir", str(mixed), "--rows", str(rows), "--json", *retrievers)
@@ -97,6 +93,18 @@ def _foreign(workspace: Workspace) -> Iterator[Row]:
         gain.significant and gain.difference >= LEAST_GAIN,
         {"queries": len(found["hybrid"]), "hybrid": now, "best_fixed": before, "probability": gain.probability},
     )
+
+
+def mixed_collection(workspace: Workspace) -> Path | None:
+    """English questions and Spanish paragraphs as one BEIR folder; None where the data are absent."""
+    spanish, english = workspace.datasets / "xquad_es", workspace.datasets / "xquad_en"
+    if not (spanish.is_dir() and english.is_dir()):
+        return None
+    mixed = workspace.folder / "english-on-spanish"
+    (mixed / "qrels").mkdir(parents=True, exist_ok=True)
+    for source, name in ((spanish, "corpus.jsonl"), (english, "queries.jsonl"), (spanish, "qrels/test.tsv")):
+        (mixed / name).write_bytes((source / name).read_bytes())
+    return mixed
 
 
 def _forget_calibration(workspace: Workspace, folder: Path) -> None:

@@ -8,8 +8,9 @@ measured on a view in memory; the index and the model that answer stay as they a
 """
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +22,14 @@ from retrieval.evaluate import Query, evaluate, section_of
 from retrieval.files import sync_folder, write_json
 from retrieval.onnx_export import export_model
 from retrieval.reembedded import ReembeddedView, embed_all
-from retrieval.retrievers import ExactRetriever, Hit, Retriever
+from retrieval.retrievers import Bm25Retriever, ExactRetriever, Hit, Retriever
 from retrieval.significance import Comparison, compare
 from retrieval.view import View
 
-HELD_OUT = 0.25  # of the documents: enough questions to judge by, most documents still taught
 LEAST_PAIRS = 100  # fewer teach chance
 LEAST_QUESTIONS = 20  # on held-out documents; fewer can show no significant gain
 METRIC = "ndcg@10"
+CANDIDATE = "candidate"  # the folder inside the build's, until the next trial
 
 Progress = Callable[[str, int, int], None]
 MakeHybrid = Callable[[View, Embedder], Retriever]
@@ -37,34 +38,52 @@ MakeHybrid = Callable[[View, Embedder], Retriever]
 
 @dataclass(frozen=True)
 class Trial:
-    """A candidate and how it did on the held-out documents' questions against what answers now."""
+    """A candidate and how it did on the held-out documents' questions against what answers now.
+
+    `before` and `now` hold each retriever's nDCG@10, question by question.
+    """
 
     embedder: Embedder
-    model: Path
+    candidate: Path  # its folder, kept or not
     vectors: Vectors
-    questions: int
     pairs: int
-    before: dict[str, float]  # retriever -> nDCG@10
-    now: dict[str, float]
-    gain: Comparison  # of the hybrid
-    dense_gain: Comparison
+    before: Mapping[str, Sequence[float]]
+    now: Mapping[str, Sequence[float]]
 
     @property
     def kept(self) -> bool:
         """Only a significant rise of what answers people counts."""
         return self.gain.significant and self.gain.difference > 0
 
+    @cached_property
+    def gain(self) -> Comparison:
+        return self.gain_of("hybrid")
+
+    def gain_of(self, retriever: str) -> Comparison:
+        return compare(self.now[retriever], self.before[retriever])
+
     def as_json(self) -> dict[str, Any]:
+        before, now = best_of(self.before), best_of(self.now)
+        best = compare(self.now[now], self.before[before])
         return {
             "kept": self.kept,
-            "questions": self.questions,
+            "questions": len(self.now["hybrid"]),
             "pairs": self.pairs,
-            "before": self.before,
-            "now": self.now,
-            "hybrid": asdict(self.gain),
-            "dense": asdict(self.dense_gain),
+            "before": {name: mean(rows) for name, rows in self.before.items()},
+            "now": {name: mean(rows) for name, rows in self.now.items()},
+            "best": {"before": before, "now": now, **asdict(best)},
+            **{name: asdict(self.gain_of(name)) for name in ("hybrid", "dense")},
             "fingerprint": self.embedder.fingerprint,
         }
+
+
+def mean(rows: Sequence[float]) -> float:
+    return sum(rows) / len(rows)
+
+
+def best_of(rows: Mapping[str, Sequence[float]]) -> str:
+    """The retriever with the highest mean."""
+    return max(rows, key=lambda name: mean(rows[name]))
 
 
 def adapt(
@@ -96,31 +115,27 @@ def adapt(
     candidate = export_candidate(model, folder)
     vectors = embed_all(view, candidate, progress)
     changed = ReembeddedView(view.folder, vectors)
-    rows = {
-        "before": _measure(ExactRetriever(view, base), make_hybrid(view, base), queries, unit),
-        "now": _measure(ExactRetriever(changed, candidate), make_hybrid(changed, candidate), queries, unit),
-    }
-    means = {name: {label: sum(found) / len(found) for label, found in one.items()} for name, one in rows.items()}
-    gain = compare(rows["now"]["hybrid"], rows["before"]["hybrid"])
-    dense = compare(rows["now"]["dense"], rows["before"]["dense"])
-    return Trial(candidate, model, vectors, len(queries), len(pairs), means["before"], means["now"], gain, dense)
+    words = measure(Bm25Retriever(view), queries, unit)
+    before = {"bm25": words, **_measure_both(view, base, make_hybrid, queries, unit)}
+    now = {"bm25": words, **_measure_both(changed, candidate, make_hybrid, queries, unit)}
+    return Trial(candidate, folder / CANDIDATE, vectors, len(pairs), before, now)
 
 
 def export_candidate(model: Path, folder: Path) -> OnnxEmbedder:
     """The trained model in the fast runtime."""
-    target = folder / "candidate" / ADAPTED_MODEL
+    target = folder / CANDIDATE / ADAPTED_MODEL
     with storage_errors(f"export the adapted embedder to {target.parent}"):
         target.parent.mkdir(parents=True, exist_ok=True)
         export_model(model, target)
     return OnnxEmbedder(target, "adapted")
 
 
-def keep_adapted(trial: Trial, target: Path, source: Path) -> None:
+def keep_adapted(trial: Trial, target: Path) -> None:
     """Put the candidate where `auto` finds it; the last one stays until the new one is whole."""
     with storage_errors(f"keep the adapted embedder at {target}"):
         staged = target.with_name(f".{target.name}.new")
         shutil.rmtree(staged, ignore_errors=True)
-        shutil.copytree(source, staged)
+        shutil.copytree(trial.candidate, staged)
         write_json(staged / "adapted.json", trial.as_json())
         old = target.with_name(f".{target.name}.old")
         shutil.rmtree(old, ignore_errors=True)
@@ -131,10 +146,15 @@ def keep_adapted(trial: Trial, target: Path, source: Path) -> None:
         shutil.rmtree(old, ignore_errors=True)
 
 
-def _measure(
-    dense: Retriever, hybrid: Retriever, queries: Sequence[Query], unit: Callable[[Hit], str]
+def measure(retriever: Retriever, queries: Sequence[Query], unit: Callable[[Hit], str]) -> list[float]:
+    """nDCG@10 of each question."""
+    return [row.metrics[METRIC] for row in evaluate(retriever, queries, unit)]
+
+
+def _measure_both(
+    view: View, embedder: Embedder, make_hybrid: MakeHybrid, queries: Sequence[Query], unit: Callable[[Hit], str]
 ) -> dict[str, list[float]]:
     return {
-        name: [row.metrics[METRIC] for row in evaluate(retriever, queries, unit)]
-        for name, retriever in (("dense", dense), ("hybrid", hybrid))
+        "dense": measure(ExactRetriever(view, embedder), queries, unit),
+        "hybrid": measure(make_hybrid(view, embedder), queries, unit),
     }

@@ -11,6 +11,7 @@ BM25 finds instead: telling sections of one document apart is what an embedder i
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
@@ -21,6 +22,8 @@ from retrieval.view import View
 LEAST_SENTENCES = 3  # a section must be worth finding without the sentence that asks for it
 SHORTEST, LONGEST = 30, 300  # characters of a sentence used as a question
 ALIASES = 2  # ways of asking for a section, by hash, of those that the pack lists
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,69 +36,80 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """`positive` and `negatives` are texts as they are embedded, with title and headings."""
+    """`positive` and `negatives` are texts as they are embedded, with title and headings.
+
+    The negatives are what a reranker learns from; an embedder learns from the passages of its batch (retrieval/adapt_batches.py).
+    """
 
     question: str
     positive: str
     negatives: tuple[str, str]
     document: str
+    group: str = ""  # what the document is a part of, if anything
 
 
 class _Passages:
-    """A view's passages by section and document."""
+    """A view's passages by section and group of documents, without those of held-out documents."""
 
-    def __init__(self, view: View) -> None:
+    def __init__(self, view: View, held_out: frozenset[str], group_of: Mapping[str, str] | None) -> None:
         self.view = view
+        ids = [view.document(number).id for number in range(len(view.documents))]
+        self._groups = [(group_of or {}).get(identity, identity) for identity in ids]
+        self.hidden = np.array([identity in held_out for identity in ids], bool)[view.document_rows]
         self.of_section: dict[str, list[int]] = {}
-        self.of_document: dict[int, list[int]] = {}
-        for row in range(len(view)):
+        self._of_group: dict[str, list[int]] = {}
+        for row in np.flatnonzero(~self.hidden).tolist():
             self.of_section.setdefault(view.section_of(row)[0], []).append(row)
-            self.of_document.setdefault(int(view.document_rows[row]), []).append(row)
+            self._of_group.setdefault(self._group(row), []).append(row)
+
+    def _group(self, row: int) -> str:
+        return self._groups[int(self.view.document_rows[row])]
 
     def text(self, row: int) -> str:
         return self.view.passage(row).embedded_text
 
     def best(self, question: str, rows: Sequence[int]) -> int:
-        """The section's passage that shares most with the question."""
+        """The passage that shares most with the question."""
         if len(rows) == 1:
             return rows[0]
         scores = self.view.lexical_scores(question)[list(rows)]
         return rows[int(scores.argmax())]
 
-    def negatives(self, question: str, right: set[int], held_out: frozenset[int]) -> tuple[str, str] | None:
-        """Another section of the same document, and BM25's best wrong passage; either stands in for a missing one."""
-        document = int(self.view.document_rows[min(right)])
-        section_rows = {int(self.view.section_rows[row]) for row in right}
-        siblings = [row for row in self.of_document[document] if int(self.view.section_rows[row]) not in section_rows]
-        found = []
-        if siblings:
-            found.append(siblings[_hash(question) % len(siblings)])
+    def negatives(self, question: str, right: set[int]) -> tuple[str, str] | None:
+        """Another section of the same document (or group), and BM25's best wrong passage; either stands in for a missing one."""
+        sections = {int(self.view.section_rows[row]) for row in right}
+        group = self._of_group[self._group(min(right))]
+        siblings = [row for row in group if int(self.view.section_rows[row]) not in sections]
+        found = [siblings[_hash(question) % len(siblings)]] if siblings else []
         scores = np.array(self.view.lexical_scores(question))
         scores[list(right | set(found))] = -1
-        scores[np.isin(self.view.document_rows, list(held_out))] = -1
+        scores[self.hidden] = -1
         best = int(scores.argmax())
         if scores[best] > 0:
             found.append(best)
-        if not found:
-            return None
-        return self.text(found[0]), self.text(found[-1])
+        return (self.text(found[0]), self.text(found[-1])) if found else None
 
 
-def build_pairs(view: View, asked: Sequence[Asked], held_out: frozenset[str]) -> list[Pair]:
-    """A pair for each question whose first known section stands in no held-out document."""
-    passages = _Passages(view)
-    hidden = held_out_rows(view, held_out)
+def build_pairs(
+    view: View, asked: Sequence[Asked], held_out: frozenset[str], group_of: Mapping[str, str] | None = None
+) -> list[Pair]:
+    """A pair for each question none of whose known sections stands in a held-out document.
+
+    `group_of` maps documents to the larger thing that they are parts of, where sections are documents of their own.
+    """
+    passages = _Passages(view, held_out, group_of)
+    hidden = {view.section_of(row)[0] for row in np.flatnonzero(passages.hidden).tolist()}
     pairs = []
     for one in asked:
         rows = [row for section in one.sections for row in passages.of_section.get(section, ())]
-        if not rows or any(int(view.document_rows[row]) in hidden for row in rows):
+        if not rows or hidden.intersection(one.sections):
             continue
-        first = next(section for section in one.sections if section in passages.of_section)
-        positive = passages.best(one.question, passages.of_section[first])
-        negatives = passages.negatives(one.question, set(rows), hidden)
+        positive = passages.best(one.question, rows)
+        negatives = passages.negatives(one.question, set(rows))
         if negatives:
             document = view.document_of(positive).id
-            pairs.append(Pair(one.question, passages.text(positive), negatives, document))
+            group = (group_of or {}).get(document, "")
+            pairs.append(Pair(one.question, passages.text(positive), negatives, document, group))
     return pairs
 
 
@@ -115,13 +129,10 @@ def heading_questions(view: View, rules: Mapping[str, SectionRule], name_fields:
                 yield Asked(f"{word} {names[(_hash(section_id) + place) % len(names)]}", (section_id,))
 
 
-def sentence_questions(view: View, held_out: frozenset[str]) -> Iterator[Pair]:
-    """A sentence of each passage against the rest of it: for a corpus that nobody has asked about yet."""
-    passages = _Passages(view)
-    hidden = held_out_rows(view, held_out)
-    for row in range(len(view)):
-        if int(view.document_rows[row]) in hidden:
-            continue
+def sentence_questions(view: View, held_out: frozenset[str], most: int) -> Iterator[Pair]:
+    """A sentence of a passage against the rest of it, of up to `most` passages: for a corpus that nobody has asked about yet."""
+    passages = _Passages(view, held_out, None)
+    for row in spread(np.flatnonzero(~passages.hidden).tolist(), most):
         passage = view.passage(row)
         spans = [span for span in sentence_spans(passage.text) if SHORTEST <= span[1] - span[0] <= LONGEST]
         if len(spans) < LEAST_SENTENCES:
@@ -129,14 +140,19 @@ def sentence_questions(view: View, held_out: frozenset[str]) -> Iterator[Pair]:
         start, end = spans[_hash(passage.id) % len(spans)]
         question = " ".join(passage.text[start:end].split())
         rest = f"{passage.context}\n{passage.text[:start]}{passage.text[end:]}"
-        negatives = passages.negatives(question, {row}, hidden)
+        negatives = passages.negatives(question, {row})
         if negatives:
             yield Pair(question, rest, negatives, passage.document_id)
 
 
-def held_out_rows(view: View, held_out: frozenset[str]) -> frozenset[int]:
-    """Numbers of the documents with these ids."""
-    return frozenset(number for number in range(len(view.documents)) if view.document(number).id in held_out)
+def spread(items: Sequence[Item], most: int) -> list[Item]:
+    """Up to `most` of the items, evenly spread over all of them.
+
+    >>> spread("abcde", 3)
+    ['a', 'b', 'd']
+    """
+    count = min(len(items), most)
+    return [items[place * len(items) // count] for place in range(count)]
 
 
 def choose_held_out(view: View, share: float) -> frozenset[str]:

@@ -8,7 +8,7 @@ import gzip
 import hashlib
 import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,19 +20,25 @@ from retrieval.language import detect_language_of
 
 @dataclass(frozen=True)
 class BeirData:
-    """A retrieval test collection. `documents` maps id to (title, text); `qrels` query id to {document id: grade}."""
+    """A retrieval test collection. `documents` maps id to (title, text); `qrels` query id to {document id: grade}.
+
+    `groups` says which documents are parts of one: `metadata.document` where there is one, else the title, else the id.
+    """
 
     folder: Path
     documents: dict[str, tuple[str, str]]
     queries: dict[str, str]
     qrels: dict[str, dict[str, int]]
+    groups: dict[str, str]
 
 
 def read_beir(folder: Path) -> BeirData:
     """Read a BEIR folder. Raises `UsageError` naming the file or line that is not as it should be."""
-    documents = {str(row["_id"]): (str(row.get("title", "")), str(row["text"])) for row in _rows(folder, "corpus")}
+    rows = list(_rows(folder, "corpus"))
+    documents = {str(row["_id"]): (str(row.get("title", "")), str(row["text"])) for row in rows}
+    groups = {str(row["_id"]): _group(row) for row in rows}
     queries = {str(row["_id"]): str(row["text"]) for row in _rows(folder, "queries")}
-    return BeirData(folder, documents, queries, _read_qrels(folder / "qrels" / "test.tsv"))
+    return BeirData(folder, documents, queries, _read_qrels(folder / "qrels" / "test.tsv"), groups)
 
 
 def beir_domain(data: BeirData, build_dir: Path) -> Domain:
@@ -80,6 +86,12 @@ def _rows(folder: Path, name: str) -> Iterator[dict[str, object]]:
             except (ValueError, KeyError, TypeError) as error:
                 raise UsageError(f"{path}, line {number}: no JSON object with _id and text.") from error
             yield row
+
+
+def _group(row: Mapping[str, object]) -> str:
+    about = row.get("metadata")
+    document = about.get("document") if isinstance(about, Mapping) else None
+    return str(document or row.get("title") or row["_id"])
 
 
 def _readable(lines: Iterator[str], path: Path) -> Iterator[str]:

@@ -9,7 +9,7 @@ import typer
 
 from retrieval.console import DomainOption, JsonOption, WhereOption, command_group
 
-RETRIEVERS = "bm25, dense, exact, hybrid"  # retrieval.retrievers.NAMES, without its imports
+RETRIEVERS = "bm25, dense, exact, hybrid, adapted, rerank"  # retrieval.retrievers.NAMES, without its imports
 
 app = command_group()
 index_app = command_group("Build, check and describe a domain's index.")
@@ -99,13 +99,33 @@ def stats(domain: DomainOption = None, as_json: JsonOption = False) -> None:
 @app.command()
 def adapt(
     domain: DomainOption = None,
-    steps: Annotated[int, typer.Option(min=1, help="Training steps; about 3 seconds each on two cores.")] = 80,
+    beir: Annotated[Path | None, typer.Option(help="A BEIR folder instead of a domain.")] = None,
+    held_out: Annotated[
+        float | None,
+        typer.Option(
+            min=0.05,
+            max=0.95,
+            help="Share of the documents that only judge. Default: 0.25 of a domain, 0.4 of a BEIR folder.",
+        ),
+    ] = None,
+    steps: Annotated[
+        int, typer.Option(min=1, help="Training steps of the embedder; about 2 seconds each on two cores.")
+    ] = 80,
+    reranker: Annotated[
+        bool, typer.Option(help="Also train a reranker, kept only if it puts the first hits into a better order.")
+    ] = False,
+    output: Annotated[
+        Path | None, typer.Option(help="Where a BEIR folder's embedder is kept; default: below models/embedders.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Teach the embedder the domain's own words; kept only if held-out documents are found significantly better."""
-    from retrieval.commands_adapt import adapt_domain
+    from retrieval.commands_adapt import AdaptOptions, adapt_collection, adapt_domain
 
-    adapt_domain(domain, steps, as_json)
+    if beir:
+        adapt_collection(beir, output, AdaptOptions(held_out or 0.4, steps, reranker, as_json))
+    else:
+        adapt_domain(domain, AdaptOptions(held_out or 0.25, steps, reranker, as_json))
 
 
 @app.command()

@@ -47,8 +47,8 @@ class Embedder(Protocol):
 
 
 def load_embedder(name: str, models_dir: Path, threads: int = 0, domain: str = "") -> Embedder:
-    """The embedder called `name`: `auto` (the domain's adapted one where there is one, else the packaged one), `packaged`, or a
-    sentence-transformers name or path.
+    """The embedder called `name`: `auto` (the domain's adapted one where there is one, else the packaged one), `packaged`, a
+    folder that `savia adapt` wrote, or a sentence-transformers name or path.
 
     Raises `EmbedderUnavailable` when it is not installed, not the expected weights, or cannot be loaded.
     """
@@ -56,6 +56,8 @@ def load_embedder(name: str, models_dir: Path, threads: int = 0, domain: str = "
         return OnnxEmbedder(folder / ADAPTED_MODEL, "adapted", threads)
     if name in (AUTO, PACKAGED):
         return PackagedEmbedder(models_dir / "embedder", threads)
+    if (Path(name) / ADAPTED_MODEL).is_file():
+        return OnnxEmbedder(Path(name) / ADAPTED_MODEL, "adapted", threads)
     return SentenceTransformerEmbedder(name)
 
 

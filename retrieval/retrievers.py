@@ -21,7 +21,8 @@ from retrieval.view import DocumentInfo, Scores, View
 
 CANDIDATES = 200  # of each list, before fusion over Chroma; its HNSW is set to return them at full recall
 RRF_K = 60  # Cormack, Clarke & Büttcher 2009
-NAMES = ("bm25", "dense", "exact", "hybrid")
+PLAIN = ("bm25", "dense", "exact", "hybrid")
+NAMES = (*PLAIN, "adapted", "rerank")  # hybrids that `savia adapt` makes (retrieval/wiring.py)
 
 Method = Literal["zscore", "rrf"]
 Engine = Literal["dense", "exact"]
@@ -212,7 +213,7 @@ def build_retriever(
     `engine="dense"` makes hybrid take its dense candidates from Chroma (then `open_store` is needed).
     Raises `UsageError` for an unknown name, or for a dense one where there are no vectors.
     """
-    if name not in NAMES:
+    if name not in PLAIN:
         raise UsageError(f"There is no retriever {name!r}.", f"Choose one of {', '.join(NAMES)}.")
     if name == "bm25":
         return Bm25Retriever(view)

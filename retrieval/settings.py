@@ -6,7 +6,7 @@ settings = RetrievalSettings()          # SAVIA_DOMAIN, SAVIA_EMBEDDER, ... or a
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -30,6 +30,8 @@ class RetrievalSettings(BaseSettings):
     embedder: str = "auto"
     """`auto` (the domain's adapted model where `savia adapt` kept one, else the packaged one), `packaged`, `none` (BM25 alone),
     or a sentence-transformers name or path."""
+    reranker: Literal["auto", "none"] = "auto"
+    """`auto`: where `savia adapt` kept a reranker, answers use it; `none`: the hybrid's own order stays."""
     passage_tokens: Annotated[int, Field(ge=68, le=8192)] = 256
     """Hard cap on a passage's tokens, title and headings included; an embedder with a shorter window lowers it."""
     chroma_url: str = ""

@@ -15,6 +15,7 @@ from retrieval.followups import Names, Rewriter
 from retrieval.index import Index
 from retrieval.lock import is_being_written
 from retrieval.prior import Prior, PriorWeights
+from retrieval.rerank import build_reranker, reranker_folder
 from retrieval.retrievers import Engine, Fusion, Method, Retriever, build_retriever
 from retrieval.settings import RetrievalSettings
 from retrieval.view import View
@@ -67,8 +68,15 @@ def index_retriever(
     """A retriever over an index with what was calibrated for it; `names` are the pack's, made here where they are not at hand.
 
     Chroma serves `dense` (and hybrid where `engine` is dense) unless a sync is writing to it just now: the scan serves then.
+    `adapted` is the hybrid that insists on an adapted embedder, `rerank` the hybrid with the kept reranker: `UsageError` where there
+    is none.
     """
     embedder = usable_embedder(view, embedder)
+    if name == "rerank":
+        return _reranked(index, index_retriever("hybrid", index, view, embedder, method, engine, names), embedder)
+    if name == "adapted":
+        _check_adapted(index, embedder)
+        name = "hybrid"
     calibration = read_calibration(index.folder, embedder.fingerprint if embedder else "")
     fusion = Fusion(calibration.weight, method)
     prior = domain_prior(index.domain, view, calibration, names) if name == "hybrid" else None
@@ -80,6 +88,48 @@ def index_retriever(
     except IndexDamaged:
         # A question is worth more than the engine it is answered by; `index verify` names the damage.
         return build_retriever(scanning, view, embedder, fusion, prior=prior)
+
+
+def _check_adapted(index: Index, embedder: Embedder | None) -> None:
+    if embedder is None or embedder.name != "adapted":
+        raise UsageError(
+            f"The domain {index.domain.name} is not indexed with an adapted embedder.",
+            f"Train one: savia adapt --domain {index.domain.name}",
+        )
+
+
+def answering_retriever(
+    name: str,
+    index: Index,
+    view: View,
+    embedder: Embedder | None,
+    method: Method = "zscore",
+    engine: Engine = "exact",
+    names: Names | None = None,
+    say: Say | None = None,
+) -> Retriever:
+    """What answers people where `name` is set: the hybrid's hits are reranked where a reranker was kept, unless the settings say no.
+
+    One that cannot be used, damaged or made for another embedder, is left out, and `say` is told.
+    """
+    base = index_retriever(name, index, view, embedder, method, engine, names)
+    if name != "hybrid" or index.settings.reranker == "none":
+        return base
+    try:
+        return _reranked(index, base, usable_embedder(view, embedder)) if has_reranker(index) else base
+    except UsageError as error:
+        if say:
+            say(f"Answers are not reranked. {error}")
+        return base
+
+
+def has_reranker(index: Index) -> bool:
+    return reranker_folder(index.settings.models_dir, index.domain.name).is_dir()
+
+
+def _reranked(index: Index, base: Retriever, embedder: Embedder | None) -> Retriever:
+    folder = reranker_folder(index.settings.models_dir, index.domain.name)
+    return build_reranker(folder, index.domain.name, base, embedder.fingerprint if embedder else "")
 
 
 def domain_rewriter(domain: Domain, view: View) -> Rewriter:

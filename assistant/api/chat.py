@@ -21,7 +21,7 @@ from retrieval.errors import SaviaError
 
 LOG = logging.getLogger("savia.api")
 _STREAM = described(
-    "Events `sources`, `waiting` (how many questions come before), `piece` (many), then `done` with the whole answer; or `error` with what came before it."
+    "Events `sources` (again where the hits are reranked: the last ones count), `waiting` (how many questions come before), `piece` (many), then `done` with the whole answer; or `error` with what came before it."
 )
 
 
@@ -69,8 +69,12 @@ async def _stream(asking: Asking, asked: Asked, identity: str) -> EventStream:
 
 async def _events(run: Run, domain: str, identity: str) -> AsyncGenerator[bytes, None]:
     yield event(opening_body(run.stream, domain), "sources")
+    pending = run.stream.reranks
     try:
         async for pieces in run.batches():
+            if pending:  # the numbers that the answer cites are those of the better order
+                pending = False
+                yield event(opening_body(run.stream, domain), "sources")
             yield b"".join(_event(piece) for piece in pieces)
         yield event(answer_body(await run.answer(), domain, identity), "done")
     except Exception as error:

@@ -126,8 +126,12 @@ class _Reply:
 
 async def _chunks(run: Run, reply: _Reply) -> AsyncGenerator[bytes, None]:
     yield reply.opening(run)
+    warned = len(run.stream.red_flags)
     try:
         async for pieces in run.batches():
+            if late := run.stream.red_flags[warned:]:  # of what only reranking brought to the top
+                warned += len(late)
+                yield reply.piece(Piece("answer", warning_text(late)))
             yield b"".join(reply.piece(piece) for piece in pieces if piece.text) or WAITING
         yield reply.closing(await run.answer())
     except Exception as error:

@@ -23,14 +23,14 @@ from retrieval.errors import UsageError
 from retrieval.followups import Turn
 from retrieval.index import Index
 from retrieval.lock import is_being_written
-from retrieval.retrievers import DenseRetriever, HybridRetriever
+from retrieval.rerank import RECORD, close_retriever, reranker_folder
 from retrieval.settings import RetrievalSettings
 from retrieval.view import current_view_name
 from retrieval.wiring import build_embedder
 
 MOST_DOMAINS = 8  # kept open at once; each holds a memory map and a Chroma client
 
-Stamp = tuple[str | None, bool, int, int]
+Stamp = tuple[str | None, bool, int, int, int]
 
 
 @dataclass
@@ -137,14 +137,12 @@ class AssistantPool:
 
 def _stamp(index: Index) -> Stamp:
     """Changes whenever an open assistant would answer otherwise than a fresh one."""
-    files = [index.domain.folder / "domain.yaml", index.folder / "calibration.json"]
-    pack, calibration = (path.stat().st_mtime_ns if path.exists() else 0 for path in files)
-    return current_view_name(index.folder), is_being_written(index.folder), pack, calibration
+    reranker = reranker_folder(index.settings.models_dir, index.domain.name) / RECORD
+    files = [index.domain.folder / "domain.yaml", index.folder / "calibration.json", reranker]
+    pack, calibration, kept = (path.stat().st_mtime_ns if path.exists() else 0 for path in files)
+    return current_view_name(index.folder), is_being_written(index.folder), pack, calibration, kept
 
 
 def _close(assistant: Assistant) -> None:
     """Let go of Chroma; everything else is memory."""
-    retriever = assistant.retriever
-    dense = retriever.dense if isinstance(retriever, HybridRetriever) else retriever
-    if isinstance(dense, DenseRetriever):
-        dense.store.close()
+    close_retriever(assistant.retriever)

@@ -116,9 +116,9 @@ def answer_body(answer: Answer, domain: str, request_id: str) -> dict[str, Any]:
 
 
 def opening_body(stream: AnswerStream, domain: str) -> dict[str, Any]:
-    """What is known before the first piece."""
+    """What is known so far: before the first piece and, where the hits are reranked, after that."""
     return {
-        "sources": [source_body(source) for source in stream.sources],
+        "sources": [source_body(source) for source in stream.known_sources],
         "red_flags": [notice_body(notice) for notice in stream.red_flags],
         "abstained": stream.abstained,
         "domain": domain,

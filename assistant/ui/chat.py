@@ -120,7 +120,13 @@ def _ask(question: str, page: ChatPage, writers: list[Assistant], exchanges: lis
 def _search(question: str, writers: Sequence[Assistant], history: list[Turn], say: Words) -> list[AnswerStream]:
     with st.status(say["searching"], type="compact") as status:
         streams = [writer.ask(question, history) for writer in writers]
-        show_found(question, streams[0].searched, streams[0].sources, say)
+        first, found = streams[0], st.empty()
+        with found.container():
+            show_found(question, first.searched, first.first_sources, say)
+        if first.reranks:  # the first hits are on the screen meanwhile
+            status.update(label=say["reranking"])
+            with found.container():
+                show_found(question, first.searched, first.sources, say)
         status.update(label=count(len(streams[0].sources), say), state="complete", expanded=False)
     return streams
 

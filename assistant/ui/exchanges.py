@@ -128,13 +128,15 @@ def show_footer(exchange: Exchange, place: str, page: ChatPage) -> None:
 
 
 def _made_by(answer: Answer, page: ChatPage) -> str:
-    say = page.say
-    seconds = number(answer.timings.get("total", 0.0), page.assistant.domain.config.language)
+    say, language = page.say, page.assistant.domain.config.language
+    seconds = number(answer.timings.get("total", 0.0), language)
     parts = [say["made_by"].format(backend=safe_text(answer.backend), model=safe_text(answer.model))]
     if answer.adapter:
         parts.append(say["made_by_adapter"].format(adapter=safe_text(answer.adapter)))
     if not answer.abstained and answer.text:
         parts.append(say["made_by_confidence"].format(percent=round(answer.confidence * 100)))
+    if "rerank" in answer.timings:
+        parts.append(say["made_by_rerank"].format(seconds=safe_text(number(answer.timings["rerank"], language))))
     return " · ".join([*parts, f"{safe_text(seconds)} s"])
 
 

@@ -19,14 +19,14 @@ from retrieval.domain import Domain
 from retrieval.embedders import AUTO, Embedder, adapted_folder
 from retrieval.index import Index
 from retrieval.lock import is_being_written
-from retrieval.retrievers import DenseRetriever, HybridRetriever
+from retrieval.rerank import RECORD, close_retriever, reranker_folder
 from retrieval.settings import RetrievalSettings
 from retrieval.view import current_view_name
 from retrieval.wiring import build_embedder
 
 MOST_DOMAINS = 4  # kept open at once; each holds a memory map and a Chroma client
 
-Stamp = tuple[str | None, bool, int, int]
+Stamp = tuple[str | None, bool, int, int, int]
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,14 @@ def open_assistant(domain: Domain, retrieval: RetrievalSettings, settings: Assis
     settings = settings.model_copy(update={"backend": "extractive"})
     index = Index(domain, retrieval)
     stamp = _stamp(index)
-    key = (domain.name, str(retrieval.home), retrieval.embedder, _adapted(retrieval), settings.retriever)
+    key = (
+        domain.name,
+        str(retrieval.home),
+        retrieval.embedder,
+        _adapted(retrieval),
+        settings.retriever,
+        retrieval.reranker,
+    )
     opened = _open(*key, retrieval, settings, stamp)
     if opened.stamp != stamp:
         _open.clear(*key, retrieval, settings, stamp)
@@ -58,7 +65,9 @@ def open_assistant(domain: Domain, retrieval: RetrievalSettings, settings: Assis
 def _stamp(index: Index) -> Stamp:
     """Changes whenever an open assistant would answer otherwise than a fresh one."""
     pack, calibration = index.domain.folder / "domain.yaml", index.folder / "calibration.json"
-    return current_view_name(index.folder), is_being_written(index.folder), _changed(pack), _changed(calibration)
+    reranker = reranker_folder(index.settings.models_dir, index.domain.name) / RECORD
+    changed = (_changed(pack), _changed(calibration), _changed(reranker))
+    return current_view_name(index.folder), is_being_written(index.folder), *changed
 
 
 def _changed(path: Path) -> int:
@@ -70,10 +79,7 @@ def _changed(path: Path) -> int:
 
 def _close(opened: Opened) -> None:
     """Let go of Chroma; everything else is memory."""
-    retriever = opened.assistant.retriever
-    dense = retriever.dense if isinstance(retriever, HybridRetriever) else retriever
-    if isinstance(dense, DenseRetriever):
-        dense.store.close()
+    close_retriever(opened.assistant.retriever)
 
 
 @st.cache_resource(max_entries=MOST_DOMAINS, on_release=_close, show_spinner=False)
@@ -83,6 +89,7 @@ def _open(
     embedder_name: str,
     adapted: str,
     retriever: str,
+    reranker: str,
     _retrieval: RetrievalSettings,
     _settings: AssistantSettings,
     _stamp: Stamp,

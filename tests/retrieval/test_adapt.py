@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from retrieval.adapt import Trial, adapt
-from retrieval.adapt_pairs import Asked, build_pairs, choose_held_out, heading_questions, sentence_questions
+from retrieval.adapt_pairs import Asked, build_pairs, choose_held_out, heading_questions, sentence_questions, spread
+from retrieval.adapt_sources import read_asked, read_pack_pairs
 from retrieval.adapt_train import TrainPlan
-from retrieval.commands_adapt import read_asked, read_pack_pairs
 from retrieval.domain import SectionRule, load_domain
 from retrieval.embedders import Embedder
 from retrieval.errors import UsageError
@@ -17,7 +17,6 @@ from retrieval.index import Index
 from retrieval.reembedded import ReembeddedView, RememberingEmbedder, embed_all
 from retrieval.retrievers import Fusion, HybridRetriever
 from retrieval.settings import RetrievalSettings
-from retrieval.significance import Comparison
 from retrieval.view import View
 from tests.conftest import WritePack
 from tests.fakes import HashEmbedder
@@ -46,7 +45,7 @@ def test_a_pair_has_its_passage_a_sibling_and_a_lookalike(view: View) -> None:
 def test_nothing_of_a_held_out_document_is_trained_on_or_against(view: View) -> None:
     held_out = choose_held_out(view, 0.5)
     asked = [Asked(f"¿alivia los gases la planta{n}?", (f"p{n}#usos",)) for n in range(24)]
-    pairs = [*build_pairs(view, asked, held_out), *sentence_questions(view, held_out)]
+    pairs = [*build_pairs(view, asked, held_out), *sentence_questions(view, held_out, 100)]
     assert 0 < len({pair.document for pair in pairs}) == 24 - len(held_out) < 24
     numbers = {name.removeprefix("p") for name in held_out}
     texts = " ".join(pair.positive + " ".join(pair.negatives) for pair in pairs)
@@ -100,12 +99,21 @@ def test_a_sync_after_the_trial_embeds_nothing_twice(view: View) -> None:
 
 
 def test_only_a_significant_gain_of_the_hybrid_is_kept() -> None:
-    def trial(difference: float, probability: float) -> Trial:
-        gain = Comparison(difference, (0, 0), probability)
-        return Trial(HashEmbedder(), Path(), np.zeros((0, 1), np.float32), 20, 100, {}, {}, gain, gain)
+    def trial(before: list[float], now: list[float]) -> Trial:
+        rows = {name: [0.5] * len(now) for name in ("bm25", "dense")}
+        vectors = np.zeros((0, 1), np.float32)
+        return Trial(HashEmbedder(), Path(), vectors, 100, {**rows, "hybrid": before}, {**rows, "hybrid": now})
 
-    assert trial(0.1, 0.01).kept
-    assert not trial(0.1, 0.2).kept and not trial(-0.1, 0.01).kept
+    low, high = [0.0] * 20, [1.0] * 20
+    assert trial(low, high).kept and not trial(high, low).kept
+    assert not trial(low, [1.0, *low[1:]]).kept  # one question of twenty is chance
+    found = trial(low, high).as_json()
+    assert found["best"]["before"] == "bm25" and found["best"]["now"] == "hybrid" and found["best"]["difference"] == 0.5
+
+
+def test_items_are_spread_evenly_and_all_of_few_are_taken() -> None:
+    assert spread("abcdefgh", 4) == ["a", "c", "e", "g"] and spread("abcde", 3) == ["a", "b", "d"]
+    assert spread("ab", 3) == ["a", "b"] and spread("", 3) == []
 
 
 def test_too_little_to_learn_from_or_to_judge_by_is_said_at_once(view: View, tmp_path: Path) -> None:
@@ -137,4 +145,4 @@ def test_a_real_trial_trains_exports_and_judges(view: View, embedder: Embedder, 
     found = adapt(base, embedder, pairs, queries, hybrid, plan, tmp_path, lambda stage, *_: told.append(stage))
     assert found.embedder.fingerprint.startswith("adapted-") and found.vectors.shape == (len(view), 384)
     assert {"Training the embedder", "Embedding passages"} <= set(told)
-    assert set(found.before) == set(found.now) == {"dense", "hybrid"} and not list(tmp_path.glob("run-*"))
+    assert set(found.before) == set(found.now) == {"bm25", "dense", "hybrid"} and not list(tmp_path.glob("run-*"))
