@@ -8,35 +8,28 @@ before scoring (term counts minus the sentence's, the passage embedded again wit
 identity. Test judgements are never looked at.
 """
 
-import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.confidence import TOP, Confidence, signs
-from retrieval.domain import Domain, GoldQuestion, SectionRule
 from retrieval.embedders import Embedder
-from retrieval.evaluate import Query, gold_queries
+from retrieval.evaluate import Query
 from retrieval.files import read_json, write_json
-from retrieval.fit_prior import FittedPrior, fit_prior
-from retrieval.followups import Names, Rewriter
 from retrieval.lexical import K1, B, idf
-from retrieval.prior import Prior, without_names
-from retrieval.retrievers import Fusion, HybridRetriever, fuse, zscore
+from retrieval.prior import Prior
+from retrieval.retrievers import Fusion, fuse, zscore
 from retrieval.sentences import sentence_spans
 from retrieval.view import Scores, View
-from retrieval.wording import Wording
 
 WEIGHTS = tuple(round(step * 0.05, 2) for step in range(21))
 SAMPLE = 256  # pseudo-questions: the standard error of the mean nDCG is then about 0.02, the same for all weights
 LEAST_LABELS = 30  # fewer calibration questions than this say less than the corpus itself
 RANKS = 10
 SEED = 13
-PARTS = 10  # in which wordings are learnt and judged
 
 Source = Literal["gold", "unlabelled", "default"]
 
@@ -213,73 +206,3 @@ def _choose(gains: list[list[float]], source: Source, embedder: Embedder) -> Cal
 
 def _named(curve: NDArray[np.float64]) -> dict[str, float]:
     return {str(step): round(float(value), 4) for step, value in zip(WEIGHTS, curve, strict=True)}
-
-
-def calibrate(
-    domain: Domain, view: View, embedder: Embedder, use: Callable[[GoldQuestion], bool] = lambda question: True
-) -> Calibration:
-    """Weights and abstention from the pack's calibration questions (those that `use` admits); what they are too few for comes
-    from the text alone."""
-    gold = [question for question in domain.questions() if question.split == "calibration" and use(question)]
-    config = domain.config
-    rewriter = Rewriter(view, config.name_fields, config.sections, config.fields)
-    names = rewriter.names if config.name_fields else None
-
-    def rewrite(question: GoldQuestion) -> str:
-        return rewriter.rewrite(question.question, question.history)
-
-    answerable = gold_queries(gold, rewrite)
-    if len(answerable) < LEAST_LABELS:
-        return calibrate_unlabelled(view, embedder)
-    fitted = fit_prior(view, embedder, answerable, names, config.sections)
-    priors = _Priors(view, names, config.sections, fitted)
-    found = calibrate_gold(view, embedder, answerable, lambda query: priors.of(query.id))
-    if fitted:
-        found = replace(found, prior=asdict(fitted.weights), asking=fitted.asking.as_text())
-    if len(gold) - len(answerable) < LEAST_LABELS // 2:
-        return found
-    texts = [rewrite(question) for question in gold]
-    wordings = _Wordings(gold, [without_names(text, rewriter.names) for text in texts])
-    rows = []
-    for question, text in zip(gold, texts, strict=True):
-        retriever = HybridRetriever(view, embedder, Fusion(found.weight), prior=priors.of(question.id))
-        rows.append(signs(view, text, retriever.search(text, TOP), rewriter, wordings.of(question)))
-    confidence = Confidence.fit(rows, [question.answerable for question in gold])
-    return replace(found, threshold=replace(confidence, wording=wordings.of_all).as_json())
-
-
-class _Wordings:
-    """A model of wordings for each part of the questions, which saw none of that part; questions on one document are in one part."""
-
-    def __init__(self, gold: Sequence[GoldQuestion], texts: Sequence[str]) -> None:
-        rows = [(_part(question), text, question.answerable) for question, text in zip(gold, texts, strict=True)]
-        self._of_part = {
-            part: Wording.fit([row[1] for row in rows if row[0] != part], [row[2] for row in rows if row[0] != part])
-            for part in range(PARTS)
-        }
-        self.of_all = Wording.fit([row[1] for row in rows], [row[2] for row in rows])
-
-    def of(self, question: GoldQuestion) -> Wording:
-        return self._of_part[_part(question)]
-
-
-def _part(question: GoldQuestion) -> int:
-    about = question.relevant[0].partition("#")[0] if question.relevant else question.id
-    return int(hashlib.sha256(about.encode()).hexdigest(), 16) % PARTS
-
-
-class _Priors:
-    """A prior for each fold, made once; the last one, which saw all questions, is for those that no fold left out."""
-
-    def __init__(
-        self, view: View, names: Names | None, rules: Mapping[str, SectionRule], fitted: FittedPrior | None
-    ) -> None:
-        self._folds = fitted.folds if fitted else {}
-        if fitted:
-            models = (*fitted.asking_of, fitted.asking)
-            self._priors: list[Prior | None] = [Prior(view, names, rules, fitted.weights, asking) for asking in models]
-        else:
-            self._priors = [Prior(view, names) if names else None]
-
-    def of(self, question_id: str) -> Prior | None:
-        return self._priors[self._folds.get(question_id, -1)]

@@ -11,7 +11,8 @@ from retrieval.adapt_pairs import choose_held_out
 from retrieval.adapt_sources import calibration_queries, held_out_queries, is_outside, training_pairs
 from retrieval.adapt_train import TrainPlan
 from retrieval.beir import read_beir
-from retrieval.calibrate import calibrate, calibrate_unlabelled, write_calibration
+from retrieval.calibrate import calibrate_unlabelled, write_calibration
+from retrieval.calibrate_domain import calibrate
 from retrieval.console import output, print_json, progress_bar
 from retrieval.domain import GoldQuestion
 from retrieval.embedders import AUTO, PACKAGED, Embedder, adapted_folder, load_embedder

@@ -6,7 +6,8 @@ from dataclasses import asdict
 
 import typer
 
-from retrieval.calibrate import Calibration, as_shown, calibrate, read_calibration, write_calibration
+from retrieval.calibrate import Calibration, as_shown, read_calibration, write_calibration
+from retrieval.calibrate_domain import calibrate
 from retrieval.console import (
     errors,
     escape,

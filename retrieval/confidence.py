@@ -33,7 +33,8 @@ UNANSWERABLE = (
 )
 SCORE_SCALE = 10.0  # brings the best hit's score, in deviations, to the size of the other signs
 MOST_STRENGTH = 1.2  # a word that hardly any passage has makes a score without bounds, and says no more than this
-SPOKEN_OF = 0.4  # share of a question's words that a sentence must have to speak of what is asked
+MOST_FAMILIAR = 0.4  # a wording that is known at all speaks for an answer as much as a common one
+SPOKEN_OF = 0.3  # share of a question's words that a sentence must have to speak of what is asked
 
 Signs = NDArray[np.float64]
 SIGN_NAMES = ("said", "unknown", "named", "asks", "strength", "near", "uncounted", "wording")
@@ -99,7 +100,7 @@ def signs(view: View, question: str, hits: Sequence[Hit], rewriter: Rewriter, wo
     asks = _mass_in(mass, rewriter.asking_terms)
     strength = min(hits[0].score / SCORE_SCALE, MOST_STRENGTH) if hits else 0.0
     near = max((hit.scores.get("dense", NO_VECTORS) for hit in hits[:TOP]), default=0.0)
-    put = wording.score(without_names(question, rewriter.names)) if wording else 0.0
+    put = min(wording.score(without_names(question, rewriter.names)), MOST_FAMILIAR) if wording else 0.0
     if not total:  # nothing but a name: "la ruda"
         return np.array([1.0, 0.0, float(known), 0.0, strength, near, 0.0, put])
     uncounted = asks_quantity(question) and not _is_counted(view, mass, total, hits[:TOP])

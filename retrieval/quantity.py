@@ -16,8 +16,10 @@ _ASKS = re.compile(
 )
 # "un" and "one" are articles and pronouns far more often than counts.
 _GIVES = re.compile(
-    r"\d|\b(dos|tres|cuatro|cinco|seis|siete|ocho|nueve|diez|doce|quince|veinte|treinta|cuarenta|cincuenta|cien|ciento|mil|millones"
-    r"|media docena|docena|two|three|four|five|six|seven|eight|nine|ten|twelve|twenty|thirty|forty|fifty|hundred|thousand|million|dozen)\b"
+    r"\d|\b(dos|tres|cuatro|cinco|seis|siete|ocho|nueve|diez|once|doce|trece|catorce|quince|dieci\w+|veint\w+|treinta|cuarenta"
+    r"|cincuenta|sesenta|setenta|ochenta|noventa|cien|(dos|tres|cuatro|seis|sete|ocho|nove)?cient[oa]s?|quinient[oa]s|mil|miles"
+    r"|millon(es)?|docenas?|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|\w+teen|(twen|thir|for|fif|six|seven|eigh|nine)ty"
+    r"|hundreds?|thousands?|millions?|dozens?)\b"
 )
 
 

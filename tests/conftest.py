@@ -13,7 +13,8 @@ os.environ.setdefault(
     "OMP_NUM_THREADS", "1"
 )  # tiny models run two to five times faster without threads, also in child processes
 
-from retrieval.calibrate import calibrate, write_calibration
+from retrieval.calibrate import write_calibration
+from retrieval.calibrate_domain import calibrate
 from retrieval.domain import load_domain
 from retrieval.embedders import Embedder, load_embedder
 from retrieval.index import Index

@@ -47,8 +47,13 @@ def choose(sentences: Sequence[Sentence], most: int, passages: int, role: Role |
 
 
 def spread(sentences: Sequence[Sentence], most: int, passages: int, role: Role | None = None) -> list[Sentence]:
-    """For a question about nothing in particular ("¿para qué sirve?"): the lead's section from its beginning, then the rest."""
-    lead = sentences[0]
+    """For a question about nothing in particular ("¿para qué sirve?"): a section from its beginning, then the rest.
+
+    It is the section found first, of those of the `role` if there are any: such a question has no words to weigh sentences by.
+    """
+    asked = [one for one in sentences if one.role == role] or sentences
+    first = min(one.source.n for one in asked)
+    lead = next(one for one in asked if one.source.n == first)
     own = [one for one in sentences if one.source.section_id == lead.source.section_id and one.warning == lead.warning]
     section: list[Sentence] = []
     for sentence in in_order(own, lead):

@@ -12,12 +12,12 @@ import pytest
 from retrieval.calibrate import (
     LEAST_LABELS,
     Calibration,
-    calibrate,
     calibrate_gold,
     calibrate_unlabelled,
     read_calibration,
     write_calibration,
 )
+from retrieval.calibrate_domain import calibrate
 from retrieval.confidence import SIGN_NAMES
 from retrieval.domain import load_domain
 from retrieval.embedders import Vectors

@@ -24,7 +24,16 @@ def test_other_questions_are_not(question: str) -> None:
     assert not asks_quantity(question)
 
 
-@pytest.mark.parametrize("sentence", ["Mide 30 cm.", "Se dan tres tomas.", "It takes twenty minutes."])
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "Mide 30 cm.",
+        "Se dan tres tomas.",
+        "Lo hablan setecientas mil.",
+        "Unos dieciocho pueblos.",
+        "It takes twenty minutes.",
+    ],
+)
 def test_a_sentence_with_a_count_gives_one(sentence: str) -> None:
     assert gives_quantity(sentence)
 

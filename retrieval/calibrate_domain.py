@@ -1,0 +1,115 @@
+"""Everything that a pack's calibration questions teach its search: weights, where to look, when to refuse.
+
+    calibration = calibrate(domain, view, embedder)
+    write_calibration(index_folder, calibration)
+
+What judges a question never saw a question on its document. A pack with few questions gets what its text alone teaches.
+"""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+
+from retrieval.calibrate import LEAST_LABELS, Calibration, calibrate_gold, calibrate_unlabelled
+from retrieval.confidence import TOP, Confidence, signs
+from retrieval.domain import Domain, DomainConfig, GoldQuestion, SectionRule
+from retrieval.embedders import Embedder
+from retrieval.evaluate import gold_queries
+from retrieval.fit_prior import FittedPrior, fit_prior
+from retrieval.followups import Names, Rewriter
+from retrieval.prior import Prior, without_names
+from retrieval.retrievers import Fusion, HybridRetriever
+from retrieval.view import View
+from retrieval.wording import Wording
+
+PARTS = 10  # in which wordings are learnt and judged
+
+
+def calibrate(
+    domain: Domain, view: View, embedder: Embedder, use: Callable[[GoldQuestion], bool] = lambda question: True
+) -> Calibration:
+    """Weights and abstention from the pack's calibration questions (those that `use` admits); what they are too few for comes
+    from the text alone."""
+    gold = [question for question in domain.questions() if question.split == "calibration" and use(question)]
+    config = domain.config
+    rewriter = Rewriter(view, config.name_fields, config.sections, config.fields)
+    names = rewriter.names if config.name_fields else None
+
+    def rewrite(question: GoldQuestion) -> str:
+        return rewriter.rewrite(question.question, question.history)
+
+    answerable = gold_queries(gold, rewrite)
+    if len(answerable) < LEAST_LABELS:
+        return calibrate_unlabelled(view, embedder)
+    fitted = fit_prior(view, embedder, answerable, names, config.sections)
+    priors = _Priors(view, names, config.sections, fitted)
+    found = calibrate_gold(view, embedder, answerable, lambda query: priors.of(query.id))
+    if fitted:
+        found = replace(found, prior=asdict(fitted.weights), asking=fitted.asking.as_text())
+    if len(gold) - len(answerable) < LEAST_LABELS // 2:
+        return found
+    samples = [_Sample(question.id, rewrite(question), question.answerable, _about(question)) for question in gold]
+    samples += _declared(config)
+    wordings = _Wordings(samples, rewriter.names)
+    rows = []
+    for sample in samples:
+        retriever = HybridRetriever(view, embedder, Fusion(found.weight), prior=priors.of(sample.id))
+        rows.append(signs(view, sample.text, retriever.search(sample.text, TOP), rewriter, wordings.of(sample)))
+    confidence = Confidence.fit(rows, [sample.answerable for sample in samples])
+    return replace(found, threshold=replace(confidence, wording=wordings.of_all).as_json())
+
+
+@dataclass(frozen=True, slots=True)
+class _Sample:
+    """A question that teaches when to refuse; those with one `about` are in one part."""
+
+    id: str
+    text: str
+    answerable: bool
+    about: str
+
+    @property
+    def part(self) -> int:
+        return int(hashlib.sha256(self.about.encode()).hexdigest(), 16) % PARTS
+
+
+def _about(question: GoldQuestion) -> str:
+    return question.relevant[0].partition("#")[0] if question.relevant else question.id
+
+
+def _declared(config: DomainConfig) -> list[_Sample]:
+    """What the pack shows people as questions that it answers."""
+    texts = (*config.sample_questions, *(one.question for one in config.benchmark_questions))
+    return [_Sample("", text, True, text) for text in dict.fromkeys(texts)]
+
+
+class _Wordings:
+    """A model of wordings for each part of the questions, which saw none of that part, and one that saw all."""
+
+    def __init__(self, samples: Sequence[_Sample], names: Names) -> None:
+        rows = [(sample.part, without_names(sample.text, names), sample.answerable) for sample in samples]
+        self._of_part = [
+            Wording.fit([row[1] for row in rows if row[0] != part], [row[2] for row in rows if row[0] != part])
+            for part in range(PARTS)
+        ]
+        self.of_all = Wording.fit([row[1] for row in rows], [row[2] for row in rows])
+
+    def of(self, sample: _Sample) -> Wording:
+        return self._of_part[sample.part]
+
+
+class _Priors:
+    """A prior for each fold, made once; the last one, which saw all questions, is for those that no fold left out."""
+
+    def __init__(
+        self, view: View, names: Names | None, rules: Mapping[str, SectionRule], fitted: FittedPrior | None
+    ) -> None:
+        self._folds = fitted.folds if fitted else {}
+        if fitted:
+            models = (*fitted.asking_of, fitted.asking)
+            self._priors: list[Prior | None] = [Prior(view, names, rules, fitted.weights, asking) for asking in models]
+        else:
+            self._priors = [Prior(view, names) if names else None]
+
+    def of(self, question_id: str) -> Prior | None:
+        return self._priors[self._folds.get(question_id, -1)]
