@@ -69,9 +69,14 @@ class OnnxCrossEncoder:
                 f"The reranker at {model} is missing or damaged.",
                 "Make it again with savia adapt --reranker, or set SAVIA_RERANKER=none.",
             )
-        self._tokenizer = Tokenizer.from_file(str(packaged_folder() / "tokenizer.json"))
-        self._tokenizer.no_padding()
+        # Two tokenizers: truncation is a tokenizer's state, and several threads ask at once.
+        self._tokenizer, self._plain = (
+            Tokenizer.from_file(str(packaged_folder() / "tokenizer.json")) for _ in range(2)
+        )
+        for tokenizer in (self._tokenizer, self._plain):
+            tokenizer.no_padding()
         self._tokenizer.enable_truncation(TOKENS, strategy="only_second")
+        self._plain.no_truncation()
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads or usable_cores()
         options.log_severity_level = 3
@@ -88,9 +93,7 @@ class OnnxCrossEncoder:
 
     def _cut(self, question: str) -> str:
         """The question's first tokens. Cut before it is paired, so that the passage's start is always read."""
-        self._tokenizer.no_truncation()
-        offsets = self._tokenizer.encode(question, add_special_tokens=False).offsets
-        self._tokenizer.enable_truncation(TOKENS, strategy="only_second")
+        offsets = self._plain.encode(question, add_special_tokens=False).offsets
         return question if len(offsets) <= QUESTION_TOKENS else question[: offsets[QUESTION_TOKENS - 1][1]]
 
     def _run(self, encodings: Sequence[Any]) -> Logits:
