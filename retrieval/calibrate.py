@@ -68,9 +68,11 @@ PriorOf = Callable[[Query], Prior | None]
 
 
 def as_shown(calibration: Calibration) -> dict[str, Any]:
-    """What a person can read of it: everything but the weights of the role model."""
+    """What a person can read of it: everything but the thousands of weights of the models of questions."""
     shown = asdict(calibration)
     shown["asking"] = bool(calibration.asking)
+    if calibration.threshold:
+        shown["threshold"] = {**calibration.threshold, "wording": bool(calibration.threshold.get("wording"))}
     return shown
 
 

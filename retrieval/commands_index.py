@@ -8,6 +8,7 @@ import typer
 
 from retrieval.calibrate import Calibration, as_shown, read_calibration, write_calibration
 from retrieval.calibrate_domain import calibrate
+from retrieval.confidence import SIGN_NAMES
 from retrieval.console import (
     errors,
     escape,
@@ -20,6 +21,7 @@ from retrieval.console import (
 from retrieval.embedders import Embedder
 from retrieval.errors import EmbedderUnavailable
 from retrieval.index import Index
+from retrieval.rerank import read_record, reranker_folder
 from retrieval.settings import read_settings
 from retrieval.sync import SyncReport
 from retrieval.wiring import build_embedder, open_index, usable_embedder
@@ -100,6 +102,7 @@ def stats(domain: str | None, as_json: bool) -> None:
         types[record["type"] or "."] = types.get(record["type"] or ".", 0) + 1
         sections += len(record["sections"])
     calibration = read_calibration(index.folder, fingerprint)
+    reranker = read_record(reranker_folder(index.settings.models_dir, index.domain.name))
     found = {
         "domain": index.domain.name,
         "state": view.state,
@@ -113,6 +116,7 @@ def stats(domain: str | None, as_json: bool) -> None:
         "passage_tokens": view.meta["cap"],
         "bytes": sum(path.stat().st_size for path in index.folder.rglob("*") if path.is_file()),
         "calibration": as_shown(calibration),
+        "reranker": reranker.as_json() if reranker else None,
     }
     if as_json:
         print_json(found)
@@ -120,6 +124,8 @@ def stats(domain: str | None, as_json: bool) -> None:
     for name, value in found.items():
         if name == "calibration":
             value = "; ".join(_calibration_lines(calibration))
+        if name == "reranker" and reranker:
+            value = f"weight {reranker.weight} over the first {reranker.depth} hits, beside the embedder {reranker.embedder}"
         output().print(f"{name.replace('_', ' '):18} {escape(str(value))}", soft_wrap=True)
 
 
@@ -150,8 +156,13 @@ def _print_calibration(index: Index, fingerprint: str, as_json: bool) -> None:
 def _calibration_lines(found: Calibration) -> Iterator[str]:
     yield f"dense weight {found.weight} ({found.source}, {found.questions} questions)"
     if found.prior:
-        yield f"a named document counts {found.prior['subject']}, a kind of section asked for {found.prior['asks']}"
+        yield (
+            f"a named document counts {found.prior['subject']}, another one {found.prior.get('document', 0.0)} times what it says of the "
+            f"question, a kind of section asked for {found.prior['asks']}"
+        )
         standing = sorted(found.prior["roles"].items(), key=lambda item: -item[1])
         yield "kinds of sections: " + ", ".join(f"{role} {value:+.2f}" for role, value in standing)
     if found.threshold:
+        signs = zip(SIGN_NAMES, found.threshold["weights"], strict=False)  # the constant has no name
+        yield "signs of an answer: " + ", ".join(f"{name} {weight:+.2f}" for name, weight in signs)
         yield f"answers are given from a confidence of {found.threshold['threshold']:.2f}"
