@@ -7,7 +7,6 @@ A fixed quarter of the documents is held out: no pair of theirs is trained on, a
 measured on a view in memory; the index and the model that answer stay as they are until it has won.
 """
 
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -19,7 +18,7 @@ from retrieval.adapt_train import TrainPlan, train_embedder
 from retrieval.embedders import ADAPTED_MODEL, Embedder, OnnxEmbedder, Vectors
 from retrieval.errors import UsageError, storage_errors
 from retrieval.evaluate import Query, evaluate, section_of
-from retrieval.files import sync_folder, write_json
+from retrieval.files import replace_folder
 from retrieval.onnx_export import export_model
 from retrieval.reembedded import ReembeddedView, embed_all
 from retrieval.retrievers import Bm25Retriever, ExactRetriever, Hit, Retriever
@@ -133,17 +132,7 @@ def export_candidate(model: Path, folder: Path) -> OnnxEmbedder:
 def keep_adapted(trial: Trial, target: Path) -> None:
     """Put the candidate where `auto` finds it; the last one stays until the new one is whole."""
     with storage_errors(f"keep the adapted embedder at {target}"):
-        staged = target.with_name(f".{target.name}.new")
-        shutil.rmtree(staged, ignore_errors=True)
-        shutil.copytree(trial.candidate, staged)
-        write_json(staged / "adapted.json", trial.as_json())
-        old = target.with_name(f".{target.name}.old")
-        shutil.rmtree(old, ignore_errors=True)
-        if target.exists():
-            target.rename(old)
-        staged.rename(target)
-        sync_folder(target.parent)
-        shutil.rmtree(old, ignore_errors=True)
+        replace_folder(trial.candidate, target, "adapted.json", trial.as_json())
 
 
 def measure(retriever: Retriever, queries: Sequence[Query], unit: Callable[[Hit], str]) -> list[float]:

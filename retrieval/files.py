@@ -6,6 +6,7 @@ write_atomically(path, b"...")
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,21 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def replace_folder(source: Path, target: Path, record: str, value: Any) -> None:
+    """Put a copy of the folder `source`, with `value` as JSON in the file `record`, in the place of `target`; what was there stays
+    until the new one is whole."""
+    staged, old = target.with_name(f".{target.name}.new"), target.with_name(f".{target.name}.old")
+    shutil.rmtree(staged, ignore_errors=True)
+    shutil.copytree(source, staged)
+    write_json(staged / record, value)
+    shutil.rmtree(old, ignore_errors=True)
+    if target.exists():
+        target.rename(old)
+    staged.rename(target)
+    sync_folder(target.parent)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -7,7 +7,6 @@ Three sets of documents that share nothing: most of them teach, some choose weig
 """
 
 import hashlib
-import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -20,7 +19,7 @@ from retrieval.adapt_pairs import Pair
 from retrieval.errors import UsageError, storage_errors
 from retrieval.evaluate import DEPTH as LISTED
 from retrieval.evaluate import Query, evaluate, make_row, section_of
-from retrieval.files import sync_folder, write_json
+from retrieval.files import replace_folder
 from retrieval.rerank import (
     DEPTH,
     RECORD,
@@ -153,16 +152,7 @@ def keep_reranker(trial: RerankTrial, target: Path, source: Path, embedder: str)
     """Put the candidate where `rerank` finds it; the last one stays until the new one is whole."""
     record = RerankerRecord(trial.weight, trial.depth, embedder, trial.as_json())
     with storage_errors(f"keep the reranker at {target}"):
-        staged, old = target.with_name(f".{target.name}.new"), target.with_name(f".{target.name}.old")
-        shutil.rmtree(staged, ignore_errors=True)
-        shutil.copytree(source, staged)
-        write_json(staged / RECORD, record.as_json())
-        shutil.rmtree(old, ignore_errors=True)
-        if target.exists():
-            target.rename(old)
-        staged.rename(target)
-        sync_folder(target.parent)
-        shutil.rmtree(old, ignore_errors=True)
+        replace_folder(source, target, RECORD, record.as_json())
 
 
 def _judge(
