@@ -27,13 +27,13 @@ from retrieval.wording import Wording
 TOP = 5  # hits that a person would read; what only lower ones hold does not count
 RIDGE = 1.0
 STEPS = 30
-REFUSAL_WEIGHT = 2.5  # a wrong answer to an unanswerable question costs this many wrong refusals when the cut is chosen
+REFUSAL_WEIGHT = 3.0  # a wrong answer to an unanswerable question costs this many wrong refusals when the cut is chosen
 UNANSWERABLE = (
     0.15  # the share of people's questions that is taken for unanswerable then, however many of them the gold holds
 )
 SCORE_SCALE = 10.0  # brings the best hit's score, in deviations, to the size of the other signs
 MOST_STRENGTH = 1.2  # a word that hardly any passage has makes a score without bounds, and says no more than this
-MOST_FAMILIAR = 0.4  # a wording that is known at all speaks for an answer as much as a common one
+MOST_FAMILIAR = 0.6  # a wording that is known at all speaks for an answer as much as a common one
 SPOKEN_OF = 0.3  # share of a question's words that a sentence must have to speak of what is asked
 
 Signs = NDArray[np.float64]

@@ -28,16 +28,16 @@ def test_rows_that_can_be_told_apart_are() -> None:
     assert confidence.probability(ANSWERED) > 0.9 > 0.1 > confidence.probability(REFUSED)
 
 
-@pytest.mark.parametrize(("answerable", "answered"), [(2, False), (3, True)])
-def test_a_wrong_answer_costs_two_and_a_half_wrong_refusals(answerable: int, answered: bool) -> None:
-    between = (ANSWERED + REFUSED) / 2  # one unanswerable question looks like this, and two or three answerable ones
+@pytest.mark.parametrize(("answerable", "answered"), [(2, False), (4, True)])
+def test_a_wrong_answer_costs_three_wrong_refusals(answerable: int, answered: bool) -> None:
+    between = (ANSWERED + REFUSED) / 2  # one unanswerable question looks like this, and two or four answerable ones
     rows = [ANSWERED] * (85 - answerable) + [between] * (answerable + 1) + [REFUSED] * 14
     assert Confidence.fit(rows, [True] * 85 + [False] * 15).accepts(between) is answered
 
 
 def test_how_many_unanswerable_questions_the_gold_holds_does_not_matter() -> None:
     between = (ANSWERED + REFUSED) / 2
-    rows = [ANSWERED] * 82 + [between] * (3 + 10) + [REFUSED] * 140
+    rows = [ANSWERED] * 81 + [between] * (4 + 10) + [REFUSED] * 140
     assert Confidence.fit(rows, [True] * 85 + [False] * 150).accepts(between)
 
 
