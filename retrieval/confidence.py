@@ -28,9 +28,7 @@ TOP = 5  # hits that a person would read; what only lower ones hold does not cou
 RIDGE = 1.0
 STEPS = 30
 REFUSAL_WEIGHT = 3.0  # a wrong answer to an unanswerable question costs this many wrong refusals when the cut is chosen
-UNANSWERABLE = (
-    0.15  # the share of people's questions that is taken for unanswerable then, however many of them the gold holds
-)
+UNANSWERABLE = 0.15  # of people's questions, so it is assumed then, however many of them the gold holds
 SCORE_SCALE = 10.0  # brings the best hit's score, in deviations, to the size of the other signs
 MOST_STRENGTH = 1.2  # a word that hardly any passage has makes a score without bounds, and says no more than this
 MOST_FAMILIAR = 0.6  # a wording that is known at all speaks for an answer as much as a common one

@@ -43,6 +43,7 @@ LEAST_TUNING = 30  # questions; where people's are fewer, those of the pairs are
 MOST_TUNING = 200  # more take time and change nothing
 WEIGHTS = (0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.6, 0.8, 1.0, 1.4, 2.0, 3.0)
 DEPTHS = (5, 10, DEPTH)
+MOST_JUDGING = 600  # questions: each is read again twenty times over, and so many show a gain of a hundredth
 SHOWN = 8  # passages that an answer is written from
 TIMED = 30  # questions asked for the time that one takes
 
@@ -100,8 +101,9 @@ def adapt_reranker(
     encoder = OnnxCrossEncoder(target)
     tuned_on = tuning_queries(view, pairs, calibration_queries, tuning, unit)
     weight, depth = choose_weight(base, encoder, tuned_on, unit, progress)
-    judged = _judge(RerankRetriever(base, encoder, weight, depth), queries, unit)
-    return RerankTrial(weight, depth, len(tuned_on), len(queries), len(groups), *judged, round(seconds, 1))
+    judging = queries[:: max(1, len(queries) // MOST_JUDGING)]
+    judged = _judge(RerankRetriever(base, encoder, weight, depth), judging, unit)
+    return RerankTrial(weight, depth, len(tuned_on), len(judging), len(groups), *judged, round(seconds, 1))
 
 
 def tuning_documents(pairs: Sequence[Pair], group_of: Mapping[str, str]) -> frozenset[str]:
