@@ -16,10 +16,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from retrieval.confidence import SIGN_NAMES
 from retrieval.embedders import Embedder
 from retrieval.evaluate import Query
 from retrieval.files import read_json, write_json
-from retrieval.lexical import K1, B, idf
+from retrieval.lexical import ANALYZER_VERSION, K1, B, idf
 from retrieval.prior import Prior
 from retrieval.retrievers import Fusion, fuse, zscore
 from retrieval.sentences import sentence_spans
@@ -32,6 +33,10 @@ RANKS = 10
 SEED = 13
 
 Source = Literal["gold", "unlabelled", "default"]
+
+
+MADE_FOR = f"terms {ANALYZER_VERSION}; {', '.join(SIGN_NAMES)}"
+"""What the stored numbers mean: those of another version are learnt anew, not misread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +54,14 @@ class Calibration:
 
 
 def read_calibration(index: Path, embedder_fingerprint: str) -> Calibration:
-    """The stored calibration if it was made with this embedder, else the default."""
+    """The stored calibration if it was made with this embedder, else the default; nothing of one made for other terms or signs."""
     try:
-        stored = Calibration(**read_json(index / "calibration.json"))
-    except (OSError, ValueError, TypeError):
+        written = read_json(index / "calibration.json")
+        made_for = written.pop("made_for", "")
+        stored = Calibration(**written)
+    except (OSError, ValueError, TypeError, AttributeError):
+        return Calibration()
+    if made_for != MADE_FOR:
         return Calibration()
     if stored.embedder == embedder_fingerprint:
         return stored
@@ -60,7 +69,7 @@ def read_calibration(index: Path, embedder_fingerprint: str) -> Calibration:
 
 
 def write_calibration(index: Path, calibration: Calibration) -> None:
-    write_json(index / "calibration.json", asdict(calibration))
+    write_json(index / "calibration.json", {**asdict(calibration), "made_for": MADE_FOR})
 
 
 PriorOf = Callable[[Query], Prior | None]

@@ -23,6 +23,9 @@ from retrieval.view import View
 from retrieval.wording import Wording
 
 PARTS = 10  # in which wordings are learnt and judged
+MOST_WORDINGS = (
+    1_000  # questions, evenly taken: the cost of a fit grows with their cube, and more ways of asking are rare
+)
 
 
 def calibrate(
@@ -87,7 +90,8 @@ class _Wordings:
     """A model of wordings for each part of the questions, which saw none of that part, and one that saw all."""
 
     def __init__(self, samples: Sequence[_Sample], names: Names) -> None:
-        rows = [(sample.part, without_names(sample.text, names), sample.answerable) for sample in samples]
+        taught = samples[:: max(1, len(samples) // MOST_WORDINGS)]
+        rows = [(sample.part, without_names(sample.text, names), sample.answerable) for sample in taught]
         self._of_part = [
             Wording.fit([row[1] for row in rows if row[0] != part], [row[2] for row in rows if row[0] != part])
             for part in range(PARTS)

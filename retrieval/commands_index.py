@@ -19,9 +19,9 @@ from retrieval.console import (
     say,
 )
 from retrieval.embedders import Embedder
-from retrieval.errors import EmbedderUnavailable
+from retrieval.errors import EmbedderUnavailable, UsageError
 from retrieval.index import Index
-from retrieval.rerank import read_record, reranker_folder
+from retrieval.rerank import RerankerRecord, read_record, reranker_folder
 from retrieval.settings import read_settings
 from retrieval.sync import SyncReport
 from retrieval.wiring import build_embedder, open_index, usable_embedder
@@ -102,7 +102,7 @@ def stats(domain: str | None, as_json: bool) -> None:
         types[record["type"] or "."] = types.get(record["type"] or ".", 0) + 1
         sections += len(record["sections"])
     calibration = read_calibration(index.folder, fingerprint)
-    reranker = read_record(reranker_folder(index.settings.models_dir, index.domain.name))
+    reranker, reranker_line = _kept_reranker(index)
     found = {
         "domain": index.domain.name,
         "state": view.state,
@@ -124,9 +124,20 @@ def stats(domain: str | None, as_json: bool) -> None:
     for name, value in found.items():
         if name == "calibration":
             value = "; ".join(_calibration_lines(calibration))
-        if name == "reranker" and reranker:
-            value = f"weight {reranker.weight} over the first {reranker.depth} hits, beside the embedder {reranker.embedder}"
+        if name == "reranker":
+            value = reranker_line
         output().print(f"{name.replace('_', ' '):18} {escape(str(value))}", soft_wrap=True)
+
+
+def _kept_reranker(index: Index) -> tuple[RerankerRecord | None, str]:
+    """The record, and a line about it: also about one that cannot be read."""
+    try:
+        record = read_record(reranker_folder(index.settings.models_dir, index.domain.name))
+    except UsageError as error:
+        return None, str(error)
+    if record is None:
+        return None, "none"
+    return record, f"weight {record.weight} over the first {record.depth} hits, beside the embedder {record.embedder}"
 
 
 def _print_report(report: SyncReport, as_json: bool) -> None:
@@ -163,6 +174,6 @@ def _calibration_lines(found: Calibration) -> Iterator[str]:
         standing = sorted(found.prior["roles"].items(), key=lambda item: -item[1])
         yield "kinds of sections: " + ", ".join(f"{role} {value:+.2f}" for role, value in standing)
     if found.threshold:
-        signs = zip(SIGN_NAMES, found.threshold["weights"], strict=False)  # the constant has no name
+        signs = zip(SIGN_NAMES, found.threshold["weights"][:-1], strict=True)  # the constant has no name
         yield "signs of an answer: " + ", ".join(f"{name} {weight:+.2f}" for name, weight in signs)
         yield f"answers are given from a confidence of {found.threshold['threshold']:.2f}"

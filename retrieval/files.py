@@ -44,14 +44,26 @@ def sync_folder(folder: Path) -> None:
 def replace_folder(source: Path, target: Path, record: str, value: Any) -> None:
     """Put a copy of the folder `source`, with `value` as JSON in the file `record`, in the place of `target`; what was there stays
     until the new one is whole."""
-    staged, old = target.with_name(f".{target.name}.new"), target.with_name(f".{target.name}.old")
+    staged = target.with_name(f".{target.name}.new")
     shutil.rmtree(staged, ignore_errors=True)
     shutil.copytree(source, staged)
     write_json(staged / record, value)
+    move_folder(staged, target)
+
+
+def move_folder(staged: Path, target: Path) -> None:
+    """Put the whole folder `staged` in the place of `target`; what was there is removed when the new one stands there."""
+    old = target.with_name(f".{target.name}.old")
     shutil.rmtree(old, ignore_errors=True)
-    if target.exists():
+    replaced = target.exists()
+    if replaced:
         target.rename(old)
-    staged.rename(target)
+    try:
+        staged.rename(target)
+    except OSError:
+        if replaced:
+            old.rename(target)
+        raise
     sync_folder(target.parent)
     shutil.rmtree(old, ignore_errors=True)
 

@@ -11,8 +11,11 @@ import re
 from retrieval.text import fold_accents
 
 _ASKS = re.compile(
-    r"\b(cuant[oa]s?|a como (esta|estan|sale|salen|dan|venden)|que (cantidad|precio|temperatura|dosis|porcentaje|horario|edad)"
-    r"|cuesta|cuestan|precio|how (much|many|long|old|often)|what (price|dose|temperature|percentage|amount)|price of|cost of)\b"
+    r"(?<!\ben )(?<!\bunas )(?<!\bunos )\bcuant[oa]s?\b(?! (antes|mas|menos)\b)"
+    r"|\ba como (el|la|los|las|esta|estan|sale|salen|dan|venden)\b"
+    r"|\b(que|cual es (el|la)) (cantidad|precios?|temperatura|dosis|porcentaje|horario|edad)\b|\bprecio (de|del)\b(?<!al precio de)"
+    r"|\b(cuesta|cuestan)\b"
+    r"|\b(how (much|many|long|old|often|far)|what (is the )?(price|dose|dosage|temperature|percentage|amount)|price of|cost of)\b"
 )
 # "un" and "one" are articles and pronouns far more often than counts.
 _GIVES = re.compile(

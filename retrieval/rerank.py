@@ -132,7 +132,7 @@ class RerankRetriever:
         if len(top) < 2:
             return [*top, *rest]
         logits = self.encoder.score(query, [hit.passage.embedded_text for hit in top])
-        return [*reorder(top, logits, self.weight), *rest]
+        return join(reorder(top, logits, self.weight), rest)
 
     def search(self, query: str, limit: int, where: dict[str, str] | None = None) -> list[Hit]:
         return self.improve(query, self.first(query, limit, where))[:limit]
@@ -151,6 +151,12 @@ def reorder(hits: Sequence[Hit], logits: Logits, weight: float) -> list[Hit]:
         )
         for rank, place in enumerate(order, 1)
     ]
+
+
+def join(top: Sequence[Hit], rest: Sequence[Hit]) -> list[Hit]:
+    """`rest` behind `top`, moved down as a whole where it begins above its end: scores never rise down the list."""
+    above = max(0.0, rest[0].score - top[-1].score) if rest else 0.0
+    return [*top, *(replace(hit, score=hit.score - above) for hit in rest)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +183,8 @@ def read_record(folder: Path) -> RerankerRecord | None:
     if not path.is_file():
         return None
     try:
-        return RerankerRecord(**read_json(path))
+        record = RerankerRecord(**read_json(path))
+        return replace(record, weight=float(record.weight), depth=int(record.depth))
     except (OSError, ValueError, TypeError) as error:
         raise UsageError(
             f"The reranker's record {path} cannot be read ({error}).",
@@ -186,12 +193,18 @@ def read_record(folder: Path) -> RerankerRecord | None:
 
 
 def build_reranker(folder: Path, domain: str, base: Retriever, embedder: str) -> RerankRetriever:
-    """The domain's kept reranker over `base`. Raises `UsageError` where there is none, or none for this embedder."""
+    """The domain's kept reranker over `base`. Raises `UsageError` where there is none, none for this embedder, or where `base` does
+    not give the scores that its weight was learnt beside."""
     record = read_record(folder)
     if record is None:
         raise UsageError(
             f"No reranker has been kept for the domain {domain}.",
             f"Train one: savia adapt --domain {domain} --reranker",
+        )
+    if isinstance(base, HybridRetriever) and base.fusion.method != "zscore":
+        raise UsageError(
+            f"The reranker's weight was learnt beside z-scores, and the fusion is {base.fusion.method}.",
+            "Set SAVIA_FUSION=zscore, or SAVIA_RERANKER=none.",
         )
     if record.embedder != embedder:
         raise UsageError(

@@ -56,17 +56,21 @@ _ABBREVIATIONS = frozenset(
         "eds",
     ]
 )
-_END = re.compile(r"[.!?…]+[)\]»”\"'*_]*(?=\s|\Z)")
+_END = re.compile(r"(?<![.!?…])[.!?…]+[)\]»”\"'*_]*(?=\s|\Z)")
 _LAST_WORD = re.compile(r"([\w.]+)\.+$")
 _OPENS = re.compile(r"\s+[\[(«“\"'*_¿¡]*[\dA-ZÁÉÍÓÚÜÑ¿¡\[(«“\"'*_]")
 _LIST_MARK = re.compile(r"^[ \t]*(?:[-*+•]|\d{1,3}[.)])[ \t]+", re.MULTILINE)
+# Words in -an, -en and -in that follow an article and are no verbs ("La imagen", but "La extraen").
+_NO_VERBS = "bien|cien|crin|gran|imagen|joven|margen|orden|san|sarten|sien|sin|suborden|tan|virgen"
 # A sentence that begins so points back to the one before it, and reads badly without it.
 _LEANS = {
     "es": re.compile(
-        r"(también|tampoco|además|asimismo|después|luego|entonces|en cambio|sin embargo|no obstante|pero|por eso|por ello|por esto|"
-        r"por lo tanto|por otra parte|en ambos casos|así|se acompaña|se completa|(es|son|fue|era) (el|la|los|las|un[oa]?) |aun así|es(e|a|os|as) \w|esto|eso|ello|aquel(la|los|las)?\b|amb[oa]s|"
-        r"(los|las) (dos|demás|otr[oa]s) |otr[oa]s? |en otr[oa]s? |ést[eao]s?|con (el|la|los|las) mism[oa]s? |con (este|esta|ese|esa|ell[oa]s?)\b|"
-        r"(en|de|para|con|por) (ell[oa]s?|ello)\b|ahí|allí|(lo|la|los|las|le|les) (\w+[aei]n|gente la \w+) )",
+        r"(también|tampoco|además|asimismo|después|luego|entonces|en cambio|sin embargo|no obstante|pero|por (eso|ello|estos?)|"
+        r"por lo tanto|por otra parte|en ambos casos|a[uú]n así|así|se acompañan?|se completan?|"
+        r"(es|son|fue|era) (el|la|los|las|un[oa]?)|estos?|es(e|[ao]s?)|ell[oa]s?|aquel(l[oa]s?)?|amb[oa]s|"
+        r"(los|las) (dos|demás|otr[oa]s)|(en )?otr[oa]s?|ést[eao]s?|con (el|la|los|las) mism[oa]s?|con (este|esta|ese|esa)|"
+        r"(en|de|para|con|por) ell[oa]s?|ahí|allí|la gente la \w+|"
+        rf"(lo|la|los|las|le|les) (?!({_NO_VERBS})\b)\w+[aei]n)\b",
         re.IGNORECASE,
     ),
     "en": re.compile(

@@ -152,6 +152,7 @@ def test_the_index_is_verified_and_counted(run: Run) -> None:
     assert report["sound"] and (report["missing"], report["orphans"], report["duplicates"]) == (0, 0, 0)
     stats = json.loads(run("index", "stats", "--json").stdout)
     assert (stats["documents"], stats["passages"], stats["state"]) == (3, 7, "lexical")
+    assert stats["reranker"] is None
 
 
 def test_hyphens_and_underscores_in_options_are_alike() -> None:

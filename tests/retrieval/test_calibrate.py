@@ -164,5 +164,8 @@ def test_a_calibration_serves_the_embedder_it_was_made_with(build: Build) -> Non
     write_calibration(index.folder, made)
     assert read_calibration(index.folder, "topic-1") == made
     assert read_calibration(index.folder, "other") == Calibration(threshold=made.threshold)
+    stored = json.loads((index.folder / "calibration.json").read_text())
+    (index.folder / "calibration.json").write_text(json.dumps({**stored, "made_for": "terms 1"}))
+    assert read_calibration(index.folder, "topic-1") == Calibration()  # its numbers meant something else
     (index.folder / "calibration.json").write_text('{"unknown": 1}')
     assert read_calibration(index.folder, "topic-1") == Calibration()

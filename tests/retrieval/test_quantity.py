@@ -13,13 +13,28 @@ from retrieval.quantity import asks_quantity, gives_quantity
         "a como esta el kilo",
         "¿qué temperatura alcanza?",
         "how many people?",
+        "What is the dosage?",
+        "¿Cuál es la dosis para niños?",
+        "¿Qué precios tiene?",
+        "¿a cómo el kilo?",
     ],
 )
 def test_a_question_for_a_number_is_known(question: str) -> None:
     assert asks_quantity(question)
 
 
-@pytest.mark.parametrize("question", ["¿para qué sirve?", "¿cómo está mi hermana?", "¿qué es el susto?", "what is it?"])
+@pytest.mark.parametrize(
+    "question",
+    [
+        "¿para qué sirve?",
+        "¿cómo está mi hermana?",
+        "¿qué es el susto?",
+        "what is it?",
+        "¿Qué hago en cuanto a la tos?",
+        "¿La tomo cuanto antes?",
+        "unas cuantas hojas ¿sirven?",
+    ],
+)
 def test_other_questions_are_not(question: str) -> None:
     assert not asks_quantity(question)
 

@@ -88,6 +88,13 @@ def test_hits_tell_their_logit_and_are_ranked_anew(view: View) -> None:
     assert hits[0].score > hits[1].score > hits[2].score
 
 
+def test_scores_never_rise_down_the_list(view: View) -> None:
+    hits = RerankRetriever(Bm25Retriever(view), WordEncoder("ddd"), weight=9.0, depth=3).search("dolor", 6)
+    scores = [hit.score for hit in hits]
+    assert [hit.document.id[-1] for hit in hits] == ["d", "b", "c", "f", "g", "h"]
+    assert scores == sorted(scores, reverse=True)
+
+
 def test_the_first_hits_are_the_bases_own(view: View) -> None:
     encoder = WordEncoder("fff")
     reranked = RerankRetriever(Bm25Retriever(view), encoder, weight=9.0)
@@ -124,12 +131,21 @@ def test_one_made_for_another_embedder_or_damaged_is_said_and_left_out(index: In
             index_retriever("rerank", index, view, None)
 
 
-def test_a_record_that_cannot_be_read_is_one_sentence(index: Index, view: View) -> None:
+@pytest.mark.parametrize("record", ["{", '{"weight": "x", "depth": null, "embedder": "", "figures": {}}'])
+def test_a_record_that_cannot_be_read_is_one_sentence(index: Index, view: View, record: str) -> None:
     folder = reranker_folder(index.settings.models_dir, "tiny")
     folder.mkdir(parents=True)
-    (folder / RECORD).write_text("{", encoding="utf-8")
+    (folder / RECORD).write_text(record, encoding="utf-8")
     with pytest.raises(UsageError, match="cannot be read"):
         index_retriever("rerank", index, view, None)
+
+
+def test_a_weight_learnt_beside_z_scores_does_not_weigh_reciprocal_ranks(index: Index, view: View) -> None:
+    folder = reranker_folder(index.settings.models_dir, "tiny")
+    folder.mkdir(parents=True)
+    write_json(folder / RECORD, RerankerRecord(0.3, 20, "", {}).as_json())
+    with pytest.raises(UsageError, match="the fusion is rrf"):
+        index_retriever("rerank", index, view, None, "rrf")
 
 
 def test_a_damaged_model_file_is_one_sentence(tmp_path: Path) -> None:

@@ -68,6 +68,12 @@ def test_a_line_break_inside_a_paragraph_ends_no_sentence() -> None:
         "Ese gel no se toma.",
         "La extraen los copaleros.",
         "Es el cuadro de siempre.",
+        "Estos tés no se dan a menores.",
+        "Otra, de hoja ancha, se mastica.",
+        "Ellos la llaman hierba fría.",
+        "La gente la bebe en ayunas.",
+        "Los usan al amanecer.",
+        "Pero no se hierve.",
     ],
 )
 def test_some_sentences_lean_on_the_last_one(sentence: str) -> None:
@@ -76,10 +82,31 @@ def test_some_sentences_lean_on_the_last_one(sentence: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "sentence", ["La infusión se toma.", "El té es amargo.", "Crece en matorrales.", "Los mayas la usan."]
+    "sentence",
+    [
+        "La infusión se toma.",
+        "El té es amargo.",
+        "Crece en matorrales.",
+        "Los mayas la usan.",
+        "Estoraque es una resina de olor dulce.",
+        "Perote es un municipio de Veracruz.",
+        "Peroné es un hueso de la pierna.",
+        "Esoterismo y brujería no son lo mismo.",
+        "Otrora se vendía en boticas.",
+        "La Virgen se honra en mayo.",
+        "La imagen muestra la raíz.",
+        "La orden de San Juan tenía botica.",
+        "La gran mayoría se cultiva.",
+        "La sien se frota con alcohol.",
+    ],
 )
 def test_others_stand_alone(sentence: str) -> None:
     assert not leans_on_the_last(sentence, "es")
+
+
+def test_a_long_run_of_full_stops_is_one_end() -> None:
+    assert sentences("Nadie sabe" + "." * 20_000 + " Fin.") == ["Nadie sabe" + "." * 20_000, "Fin."]
+    assert sentences("." * 20_000 + "a") == ["." * 20_000 + "a"]
 
 
 def test_english_leans_too() -> None:
