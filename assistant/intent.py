@@ -21,12 +21,13 @@ class Intent:
     roles: tuple[Role, ...] = ()
 
 
-# First match wins within each group; the text is lower-case and without accents (ñ kept).
+# First match wins within each group; the text is lower-case and without accents (ñ kept). Gaps are
+# bounded: an open one after a word that a question repeats costs the square of its length.
 _ROLES: dict[str, list[tuple[Role, str]]] = {
     "es": [
         ("safety", r"toxic|venen|peligr|riesg|dañ|contraindic|efectos? (malos|secundari|advers)|intoxic|alerg|embaraz|lactan|"
          r"amamant|bebe|recien nacid|esperando|mezcl|interact|abort|segur[oa]\b|cuidado|malo para|mala para|hace mal|cae mal|"
-         r"puedo (tomar|dar|usar|comer|untar|poner)|se pueden? (tomar|dar|comer|usar)|dar a (mis|los|un)|(dar|doy|darles?|puedo|pueden?|segur\w+|mal[oa])\b.{0,30}niñ|no hay que|no se debe|por que no (se|debo)|que hay que hacer|contra su salud|sobredosis|muere|"
+         r"puedo (tomar|dar|usar|comer|untar|poner)|se pueden? (tomar|dar|comer|usar)|dar a (mis|los|un)|(dar|doy|darles?|puedo|pueden?|segur\w{1,12}|mal[oa])\b.{0,30}niñ|no hay que|no se debe|por que no (se|debo)|que hay que hacer|contra su salud|sobredosis|muere|"
          r"morir|\bmatar\b|que (le )?hago\W*$|(al|con el|mi) (doctor|medico)\b|hospital|urgenc|\btrag(o|ue|aron)\b|benen|embaras|esto[iy] criando|me afecta|mala idea|"
          r"panza de|de encargo|bajon|quirofano"),
         ("culture", r"quien(es)? (cura|sana|atiende|sabe)"),
@@ -58,8 +59,8 @@ _ROLES: dict[str, list[tuple[Role, str]]] = {
     ],
 }  # fmt: skip
 _COMPARISON = {
-    "es": r"diferencia|compar|\bmejor\b.*\bo\b|\bo\b (la|el|los|las) |entre .* y |igual(es)? que|lo mismo que|distingu|parecen|versus|\bvs\b",
-    "en": r"difference|compare|comparison|better .* or | or the |between .* and |same as|versus|\bvs\b|distinguish",
+    "es": r"diferencia|compar|\bmejor\b.{0,100}\bo\b|\bo\b (la|el|los|las) |entre .{0,100} y |igual(es)? que|lo mismo que|distingu|parecen|versus|\bvs\b",
+    "en": r"difference|compare|comparison|better .{0,100} or | or the |between .{0,100} and |same as|versus|\bvs\b|distinguish",
 }
 _LIST = {
     "es": r"\b(que|cuales|dime|menciona|enumera|lista)\b.{0,25}\b(plantas|hierbas|yerbas|remedios|tes|pueblos|enfermedades|padecimientos|"

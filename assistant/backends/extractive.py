@@ -30,6 +30,7 @@ SIDE_SENTENCES = 2
 MAX_LINES = 8  # of a list
 TELLING = 0.5  # an item that holds this share of the question's words answers it
 AS_TELLING = 0.6  # and so do those that hold this share of what the best item holds
+MAX_GAP = 60  # characters between two joined names; in longer gaps the pattern would cost their square
 
 # Between the names of things that are asked about together.
 _JOINED = re.compile(
@@ -119,7 +120,7 @@ class ExtractiveBackend:
                 continue
             ids = {self._view.document(number).id for documents in found for number in documents}
             gap = question[last_end : match.start()]
-            joined = _JOINED.match(gap) or (intent.kind == "comparison" and _JOIN.search(gap))
+            joined = joins(gap) or (intent.kind == "comparison" and _JOIN.search(gap))
             if groups and not joined:
                 groups[-1] |= ids
             else:
@@ -148,6 +149,11 @@ class ExtractiveBackend:
             if sentence.score >= ENOUGH * sentences[0].score and not sentence.row:
                 best.setdefault(sentence.source.document_id, with_what_it_leans_on(sentence, sentences))
         return _bullets(list(best.values()))
+
+
+def joins(gap: str) -> bool:
+    """Whether what stands between two names asks about both ("la ruda y el romero")."""
+    return len(gap) <= MAX_GAP and _JOINED.match(gap) is not None
 
 
 def _by_document(sentences: Sequence[Sentence]) -> str:

@@ -43,7 +43,7 @@ _CUES: dict[str, dict[Role, str]] = {
 # What a question turns on -> what the sentence that answers it speaks of, in other words than the question's.
 _MATTERS: dict[str, list[tuple[str, str]]] = {
     "es": [
-        (r"embaraz|encinta|preñ|gestaci|de encargo|esper(o|a|ando|amos) (a )?(un |mi )?(bebe|hij|criatura)|panza de .* mes|abort",
+        (r"embaraz|encinta|preñ|gestaci|de encargo|esper(o|a|ando|amos) (a )?(un |mi )?(bebe|hij|criatura)|panza de .{0,40} mes|abort",
          r"embaraz|gestaci|gestante|abort|utero"),
         (r"amamant|lactan|lactando|(doy|dando|da) (de |el |la )?(pecho|teta|chichi)|estoy criando", r"lactan|amamant|que cria"),
         (r"bebe|niñ|\bhij[oa]s?\b|\bhijit|chamac|chiquit[oa]s?\b|escuincl|recien nacid|criatura|\bnen[eao]s?\b|nietec|\bniet[oa]",
@@ -74,7 +74,7 @@ _MATTERS: dict[str, list[tuple[str, str]]] = {
     "en": [
         (r"pregnan|expecting", r"pregnan"),
         (r"breast-?feed|nursing", r"breast-?feed|nursing"),
-        (r"bab(y|ies)|child|kid|toddler|\bson\b|daughter|infant", r"bab(y|ies)|child|infant|toddler|under .* (months|years)"),
+        (r"bab(y|ies)|child|kid|toddler|\bson\b|daughter|infant", r"bab(y|ies)|child|infant|toddler|under .{0,40} (months|years)"),
         (r"surgery|operation|anaesthe|anesthe", r"surgery|operation|anaesthe|anesthe"),
         (r"tablet|pill|medicine|medication|drug", r"tablet|pill|medicine|medication|drug"),
         (r"swallow|poison|overdose", r"poison|emergency|swallow"),

@@ -16,6 +16,7 @@ from assistant.messages import Source
 from retrieval.domain import DomainConfig, Role
 from retrieval.embedders import Embedder
 from retrieval.followups import Names
+from retrieval.prior import section_role
 from retrieval.view import View
 
 # The rank carries most: the retriever knows the pack's subjects, sections and words; a sentence's vector alone knows little.
@@ -132,11 +133,7 @@ class Scorer:
         return (sentence.warning and role == "safety") or speaks_of(role, sentence.text, self.config.language)
 
     def _role(self, source: Source) -> Role | None:
-        for heading in reversed(source.heading_path or ("top",)):
-            rule = self.config.sections.get(heading)
-            if rule and rule.role:
-                return rule.role
-        return None
+        return section_role(source.heading_path, self.config.sections)
 
 
 def _goes_on(source: Source, about: Sequence[Source]) -> bool:

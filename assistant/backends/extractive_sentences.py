@@ -19,7 +19,8 @@ _TABLE_ROW = re.compile(r"^\s*\|")
 _TABLE_HEADER = re.compile(r"^[ \t]*\|[^\n]*\n[ \t]*\|[\s:|-]+$", re.MULTILINE)
 _MARK = re.compile(r"\[\d{1,3}\]")
 _ITEM = re.compile(r"^\s*(?:[-*+•]|\d{1,3}[.)])\s")
-_BOLD_LABEL = re.compile(r"^\*\*[^*]+\*\*\s*([^.!?…]*—[^.!?…]*)?$")
+_BOLD = re.compile(r"\*\*[^*]+\*\*")
+_ENDS = frozenset(".!?…")
 _BLOCK = re.compile(r"(?:\A|\n[ \t]*\n)")
 _WARNING = re.compile(
     r"[ \t>]*(?:\[!|\*\*|__)*(?:advertencia|atención|cuidado|peligro|precaución|warning|caution|danger)\b", re.I
@@ -73,9 +74,18 @@ def read_sentences(source: Source, analyzer: Analyzer) -> Iterator[Sentence]:
 def _is_quotable(raw: str, text: str, item: bool) -> bool:
     if _MARK.search(text):
         return False  # a number in brackets of the document's own would be taken for a citation
-    if text.endswith(":") or _BOLD_LABEL.match(raw.strip()):
+    if text.endswith(":") or _is_label(raw.strip()):
         return False
     return len(text) >= LEAST_LENGTH or (item and bool(text))
+
+
+def _is_label(text: str) -> bool:
+    """Bold words alone, or beside others after a dash and without a full stop ("**Agave salmiana** — Asparagaceae")."""
+    bold = _BOLD.match(text)
+    if bold is None:
+        return False
+    rest = text[bold.end() :]
+    return not rest.strip() or ("—" in rest and _ENDS.isdisjoint(rest))
 
 
 def _warning_spans(text: str) -> list[tuple[int, int]]:

@@ -42,6 +42,15 @@ def test_a_comparison_is_seen(question: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("question", "language"),
+    [("mejor {} la ruda o nada", "es"), ("entre {} la ruda y nada", "es"), ("better {} rue or none", "en")],
+)
+def test_a_comparison_stands_close_together(question: str, language: str) -> None:
+    assert read_intent(question.format("con"), language).kind == "comparison"
+    assert read_intent(question.format("con " * 40), language).kind == "facts"
+
+
+@pytest.mark.parametrize(
     "question",
     ["¿qué examen le hago aunque esté contento?", "¿se usa para curar al curandero?", "¿cómo protejo a los niños?"],
 )

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assistant.backends.extractive import MAX_PASSAGES, MAX_SENTENCES, ExtractiveBackend
+from assistant.backends.extractive import MAX_GAP, MAX_PASSAGES, MAX_SENTENCES, ExtractiveBackend, joins
 from assistant.citations import plain
 from assistant.messages import Message, Options, Source
 from assistant.settings import AssistantSettings
@@ -76,6 +76,16 @@ def test_things_asked_about_together_get_a_paragraph_each(make_assistant: MakeAs
     assert answer(make_assistant, question, MANZANILLA, RUDA) == (
         f"**Ruda**: {RUDA.text} [1]\n\n**Manzanilla**: {MANZANILLA.text} [2]"
     )
+
+
+@pytest.mark.parametrize("gap", [" y ", ", ", " ,,;  y la ", "," * MAX_GAP])
+def test_names_are_joined_by_what_stands_between_them(gap: str) -> None:
+    assert joins(gap)
+
+
+@pytest.mark.parametrize("gap", [" ", " contra el ", "," * (MAX_GAP + 1), " " + "," * 3950 + " zz "])
+def test_names_far_from_each_other_or_in_relation_are_not_joined(gap: str) -> None:
+    assert not joins(gap)
 
 
 def test_one_thing_in_relation_to_another_is_one_question(make_assistant: MakeAssistant) -> None:

@@ -28,6 +28,13 @@ def test_a_sentence_about_something_else_shares_nothing() -> None:
     assert shared_matters("¿qué es el susto?", "Se evita en el embarazo.", "es") == 0.0
 
 
+def test_words_far_apart_are_no_turn_of_phrase() -> None:
+    far = "y más " * 20
+    assert shared_matters(f"traigo panza de {far}cinco meses", "Se evita en el embarazo.", "es") == 0.0
+    assert shared_matters("my child is ill", f"Keep it under the {far}lid for years.", "en") == 0.0
+    assert shared_matters("my child is ill", "Not for those under twelve years.", "en") == 1.0
+
+
 @pytest.mark.parametrize(
     ("role", "sentence"),
     [

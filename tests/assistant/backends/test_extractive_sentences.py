@@ -1,5 +1,7 @@
 """Sentences as they can be quoted: labels out, warnings and dependants known."""
 
+import pytest
+
 from assistant.backends.extractive_sentences import Sentence, read_sentences
 from assistant.messages import Source
 from retrieval.lexical import Analyzer
@@ -24,6 +26,20 @@ def read(text: str) -> list[Sentence]:
 def test_a_line_of_names_is_a_label_and_no_sentence() -> None:
     assert all("Euphorbiaceae" not in sentence.text for sentence in read(TOP))
     assert read("**Agave salmiana** — Asparagaceae\n\nEs una planta de pencas carnosas.")[0].text.startswith("Es una")
+
+
+@pytest.mark.parametrize(
+    ("line", "is_label"),
+    [
+        ("**Nombres y sinónimos populares**", True),
+        ("**Usos**" + " " * 20_000 + "—" * 150, True),
+        ("**Usos**" + " " * 20_000 + "—" * 150 + " de la hoja. Y", False),
+        ("**La hoja** — fresca o seca — se hierve.", False),
+        ("**La hoja** se hierve en agua con sal", False),
+    ],
+)
+def test_bold_words_are_a_label_alone_or_beside_a_dash(line: str, is_label: bool) -> None:
+    assert bool(read(line)) is not is_label
 
 
 def test_all_sentences_of_a_warning_are_known_as_one() -> None:
