@@ -15,8 +15,9 @@ from retrieval.sentences import sentence_spans, without_list_mark
 LEAST_OVERLAP = 0.6  # share of a sentence's content words that its passage must hold
 LEAST_WORDS = 2  # a sentence with fewer content words states nothing that could be checked
 
-_MARK = re.compile(r"\s*\[(\d{1,3})\]")
-_MARKS = re.compile(r"(?:\s*\[\d{1,3}\])+")
+# Never from the middle of white space: a model's long run of it would be read again from each of its places.
+_MARK = re.compile(r"(?<!\s)\s*\[(\d{1,3})\]")
+_MARKS = re.compile(r"(?<!\s)(?:\s*\[\d{1,3}\])+")
 _LINK = re.compile(r"!?\[([^\[\]]*)\]\([^()]*\)")
 # Asterisks between two digits or two spaces are a product, all others emphasis (its other end may be in another sentence).
 _STAR = r"(?<![\d\s])\*{1,3}|\*{1,3}(?![\d\s])|(?<=\s)\*{1,3}(?=\d)|(?<=\d)\*{1,3}(?=\s)"

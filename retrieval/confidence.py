@@ -4,9 +4,10 @@
     confidence.accepts(signs(view, question, hits, rewriter, confidence.wording))
 
 Signs, all about the question's words other than names, weighted by idf: the share that one of the best passages says; the
-share that no document knows (a plant without an entry); whether the question names a document or one of the corpus' topics; the share that asks for a
-kind of section (the pack's aliases); the best hit's score; the best cosine; whether it asks how much and no sentence found both
-speaks of it and counts; and how it is put (retrieval/wording.py). Fitted by Newton's method with a small ridge penalty.
+share that no document knows (a plant without an entry); whether the question names a document or one of the corpus' topics; the
+share that asks for a kind of section (the pack's aliases); the best hit's score; the best cosine; whether it asks how much and no
+sentence found both speaks of it and counts; and how it is put (retrieval/wording.py). Fitted by Newton's method with a small ridge
+penalty.
 """
 
 from collections.abc import Collection, Sequence

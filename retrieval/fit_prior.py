@@ -5,7 +5,8 @@
 
 A listwise softmax (Cao et al. 2007, "Learning to Rank: From Pairwise Approach to Listwise Approach") over six kinds of
 features of a section: its best passage's BM25 and cosine as z-scores, whether its document is named, how probable the question
-makes its role, how much of the question its document says if it is not named, and its role's own standing. The role model that a question is judged by never saw a question on its document.
+makes its role, how much of the question its document says if it is not named, and its role's own standing. The role model that
+a question is judged by never saw a question on its document.
 """
 
 import hashlib

@@ -44,8 +44,8 @@ STOP_LISTS = {
 # Question words and chat fillers that the lists lack: they carry no topic.
 _MORE_STOP_WORDS = {
     "es": "cuál cuáles cuáles cómo cuándo cuánto cuánta cuántos cuántas dónde quién quiénes según cada aquí ahí así aún "
-    "si qué k q d xq xk pq porq dnd tmb pa pal usted ustedes favor gracias hola oye dime puedo puede pueden podría puedes hace hacer dice "
-    "dicen ser va vas voy tal cosa cosas aunque entonces mientras través",
+    "si qué k q d xq xk pq porq dnd tmb pa pal usted ustedes favor gracias hola oye dime puedo puede pueden podría puedes hace "
+    "hacer dice dicen ser va vas voy tal cosa cosas aunque entonces mientras través",
     "en": "what which who whom whose when where why how does did can could would should may might please tell me is are "
     "was were been being do done has have had i you he she it we they them their there here",
 }

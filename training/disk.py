@@ -16,14 +16,19 @@ from typing import Final
 from retrieval.errors import StorageError, storage_errors
 
 _MEND: Final = "Free space or fix permissions, then run the same command again."
-_NEARLY_FULL: Final = 64 * 2**20  # bytes free; torch does not say why a write failed, so the disk is asked
+_NEARLY_FULL: Final = 2**20  # bytes free; torch does not say why a write failed, so the disk is asked
+_WINDOWS_FULL: Final = (39, 112)  # ERROR_HANDLE_DISK_FULL, ERROR_DISK_FULL
+_FULL: Final = "the disk is full"
 _SAFETENSORS: Final = re.compile(r"\(os error (\d+)\)")
 _TORCH: Final = re.compile(r"inline_container|PytorchStreamWriter")
 
 
 @contextmanager
 def model_writing(action: str, folder: Path) -> Iterator[None]:
-    """Turn what Python, safetensors and torch raise for a failed write into a `StorageError` that names `action`."""
+    """Turn what Python, safetensors and torch raise for a failed write into a `StorageError` that names `action`.
+
+    Nothing may be removed before it is left: free space is what tells a full disk from another fault.
+    """
     with storage_errors(action):
         try:
             yield
@@ -37,15 +42,22 @@ def model_writing(action: str, folder: Path) -> Iterator[None]:
 def _reason(error: Exception, folder: Path) -> str:
     """Why a write failed; empty where the error is about something else."""
     if isinstance(error, OSError):
+        if getattr(error, "winerror", None) in _WINDOWS_FULL:
+            return _FULL
         return os.strerror(error.errno).lower() if error.errno in (EFBIG, EIO) else ""
     text = str(error)
     told = _SAFETENSORS.search(text)
     if told and type(error).__module__.startswith("safetensors"):
-        return os.strerror(int(told[1])).lower()
+        return explain_code(int(told[1]))
     if isinstance(error, RuntimeError) and _TORCH.search(text):
         full = _free(folder) < _NEARLY_FULL
-        return "the disk is full" if full else "the system took only a part of a file"
+        return _FULL if full else "the system took only a part of a file"
     return ""
+
+
+def explain_code(code: int, windows: bool = os.name == "nt") -> str:
+    """What the system means by an error's number; Windows counts otherwise than C."""
+    return _FULL if windows and code in _WINDOWS_FULL else os.strerror(code).lower()
 
 
 def _free(folder: Path) -> int:

@@ -52,7 +52,7 @@ class DryRun:
 def dry_run(trainer: QLoRATrainer) -> DryRun:
     """Load data and tokenizer, render every row, check the gates, estimate memory. Raises as a run would before its start."""
     config = trainer.config
-    notes = list(trainer.device.notes)
+    notes = list(trainer.notes)
     data = trainer.data
     stand_in = _use_tokenizer(trainer, notes)
     rendered = trainer.rendered

@@ -44,7 +44,7 @@ from training.evaluation.items import Item, benchmark_items, holds_passages, row
 from training.evaluation.journal import open_journal
 from training.evaluation.model_evaluation import Candidate, Evaluation, Plan, evaluate_models
 from training.evaluation.model_report import build_report, ratio_sentence
-from training.evaluation.places import FOLDER, REPORT, RESULT, name_evaluation
+from training.evaluation.places import AUTO, FINETUNED, FOLDER, REPORT, RESULT, name_evaluation
 from training.layout import BuildLayout
 from training.model_domain import run_domain
 from training.rows import TrainingRow, read_rows_of
@@ -52,7 +52,6 @@ from training.rows import TrainingRow, read_rows_of
 ANSWERED: Final = 50  # rows answered unless said otherwise: an interval of about +-0.14 around a rate of one half
 MAX_TOKENS: Final = 512
 SHOWN: Final = 3  # samples printed
-AUTO: Final = "auto"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +79,7 @@ def make_plan(wanted: Wanted, domain: Domain | None, settings: RetrievalSettings
     rows = read_rows_of(path, domain)
     retrieve = None if wanted.rag is False else _open_retrieval(domain, settings, budget, bool(wanted.rag), tell)
     modes = _modes(wanted.rag, rows, retrieve is not None)
-    candidates = [Candidate("finetuned", finetuned)]
+    candidates = [Candidate(FINETUNED, finetuned)]
     if wanted.base:
         candidates.insert(0, Candidate("base", ModelRequest(_find_base(wanted), None, wanted.quantization)))
     chosen: dict[Retrieval, list[Item]] = {}
@@ -154,7 +153,7 @@ def command(
     settings = read_settings(domain=domain or _domain_of(wanted) or None)
     pack = _load_pack(settings, eval_dataset is not None and domain is None)
     plan = make_plan(wanted, pack, settings, say)
-    name = name_evaluation(adapter or model_path, settings.models_dir, settings.domain)
+    name = name_evaluation(adapter or model_path, settings.models_dir, settings.domain, base, quantization)
     folder = output_dir or settings.build_dir / settings.domain / FOLDER / name
     with progress_bar() as report:
         evaluation = evaluate(plan, folder, report)

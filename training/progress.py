@@ -84,6 +84,10 @@ def make_callback(run: RunFolder, stop: StopRequest, show: bool, earlier: Callab
                 control.should_log = True  # a resumed run then knows the loss of every step before its checkpoint
             return control
 
+        def on_epoch_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> Any:
+            control.should_log = control.should_log or control.should_save  # as at a step's checkpoint
+            return control
+
         def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
             self.ended = True  # what is evaluated afterwards stands in run.json, not on the curve
 

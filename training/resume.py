@@ -3,6 +3,8 @@
 checkpoint = find_checkpoint("latest", models, "herbolaria", output_dir=None)
 """
 
+import os
+import shlex
 from pathlib import Path
 
 from retrieval.errors import TrainingError, UsageError
@@ -41,9 +43,25 @@ def check_same_data(run: RunFolder, sha256: str) -> None:
         )
 
 
+def how_to_go_on(run: RunFolder) -> str:
+    """What to type; several processes are started by the launcher that started them."""
+    option = f"--resume-from {shlex.quote(str(run.root))}"
+    if "WORLD_SIZE" in os.environ:
+        return f"the same launcher with -m training.train {option}"
+    return f"savia train {option}"
+
+
 def check_free(run: RunFolder) -> None:
-    """Raises `UsageError` where a folder already holds a run: results of two runs would mix."""
-    if run.state.is_file() or run.checkpoints():
+    """Raises `UsageError` where a folder already holds a run: results of two runs would mix.
+
+    A run that failed before its first checkpoint left nothing but its log: the same command begins it again.
+    """
+    state = run.read_state()
+    if state:
+        taken = state.get("state") != "failed" or run.final.exists() or bool(run.checkpoints())
+    else:
+        taken = bool(run.checkpoint_folders())  # another tool's: transformers would delete them as a run's oldest
+    if taken:
         raise UsageError(
             f"{run.root} already holds a run.", "Go on with it by --resume-from latest, or name another --output-dir."
         )

@@ -12,6 +12,7 @@ README.md         the run card
 import json
 import os
 import platform
+import re
 import shutil
 from dataclasses import dataclass
 from datetime import datetime
@@ -26,6 +27,7 @@ from training.recipes import dump_recipe
 
 TIME_FORMAT: Final = "%Y%m%d_%H%M%S"
 MERGED: Final = "merged"  # in a run: its adapter merged into the base, where that was asked for
+_CHECKPOINT: Final = re.compile(r"checkpoint-([0-9]+)")  # as transformers names them; others are somebody's own copies
 _PACKAGES: Final = ("torch", "transformers", "trl", "peft", "bitsandbytes", "datasets", "accelerate", "savia")
 
 
@@ -71,14 +73,22 @@ class RunFolder:
 
     def checkpoints(self) -> list[Path]:
         """Whole checkpoints, the oldest first: the trainer's state is written last, so where it reads, all is there."""
-        found = [path for path in self.root.glob("checkpoint-*") if _is_whole(path)]
-        return sorted(found, key=lambda path: int(path.name.rpartition("-")[2]))
+        return sorted(filter(_is_whole, self.checkpoint_folders()), key=checkpoint_step)
 
-    def drop_torn_checkpoints(self) -> None:
-        """Remove checkpoints that a full disk or a kill left half-written: nothing can go on from them."""
-        whole = self.checkpoints()
-        for path in self.root.glob("checkpoint-*"):
-            if path not in whole:
+    def checkpoint_folders(self) -> list[Path]:
+        """Whatever is named as transformers names a checkpoint, whole or not."""
+        return [path for path in self.root.glob("checkpoint-*") if _CHECKPOINT.fullmatch(path.name) and path.is_dir()]
+
+    def drop_torn_checkpoint(self, step: int) -> None:
+        """Remove the checkpoint that a run was writing at `step` when it broke off: nothing can go on from it."""
+        path = self.root / f"checkpoint-{step}"
+        if path.is_dir() and not _is_whole(path):
+            shutil.rmtree(path, ignore_errors=True)
+
+    def drop_checkpoints_beside(self, step: int) -> None:
+        """Remove what is torn, and what lies beyond the checkpoint a run goes on from: that branch is given up."""
+        for path in self.checkpoint_folders():
+            if checkpoint_step(path) > step or not _is_whole(path):
                 shutil.rmtree(path, ignore_errors=True)
 
     def keep_metrics_until(self, step: int) -> None:
@@ -129,9 +139,14 @@ def describe_environment() -> dict[str, Any]:
     }
 
 
+def checkpoint_step(checkpoint: Path) -> int:
+    """The step after which a checkpoint was written."""
+    return int(checkpoint.name.rpartition("-")[2])
+
+
 def _is_whole(checkpoint: Path) -> bool:
     state = checkpoint / "trainer_state.json"
-    if not checkpoint.name.rpartition("-")[2].isdigit() or not state.is_file():
+    if not state.is_file():
         return False
     try:
         json.loads(state.read_text(encoding="utf-8"))

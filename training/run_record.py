@@ -14,14 +14,14 @@ from retrieval.files import write_atomically
 from training.config import TrainingConfig
 from training.progress import write_log
 from training.run_cards import run_card
-from training.run_folder import RunFolder, describe_environment
+from training.run_folder import RunFolder, checkpoint_step, describe_environment
 
 End = Literal["finished", "stopped", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """Of all parts of a run: steps, seconds of training, tokens seen, and the mean training loss of a step."""
+    """Of all parts of a run: steps, seconds of training (0: not known), tokens seen, mean training loss of a step."""
 
     steps: int = 0
     seconds: float = 0.0
@@ -32,8 +32,9 @@ class Totals:
         """By the names under which run.json and the card show them; empty where nothing was logged."""
         if not self.steps:
             return {}
-        found = {"train_loss": self.loss, "seconds": self.seconds}
+        found = {"train_loss": self.loss}
         if self.seconds:
+            found["seconds"] = self.seconds
             found["steps_per_second"] = self.steps / self.seconds
             found["tokens_per_second"] = self.tokens / self.seconds
         return found
@@ -54,7 +55,8 @@ def read_totals(run: RunFolder) -> Totals:
     for row in learned:
         total += row["loss"] * (row["step"] - before)
         before = row["step"]
-    last = learned[-1]
+    # Runs once logged no time: what a later part of theirs counted is not about all of it.
+    last = learned[-1] if "seconds" in learned[0] else {}
     return Totals(before, last.get("seconds", 0.0), last.get("tokens", 0), total / before)
 
 
@@ -62,7 +64,8 @@ def begin(run: RunFolder, config: TrainingConfig, facts: dict[str, Any], resume_
     """Write recipe and state before the first step of a part; what lies behind the checkpoint is dropped."""
     run.root.mkdir(parents=True, exist_ok=True)
     run.write_recipe(config)
-    step = int(resume_from.name.rpartition("-")[2]) if resume_from else 0
+    step = checkpoint_step(resume_from) if resume_from else 0
+    ours = resume_from is not None and run.state.is_file()  # not another tool's folder
     resumed = [*run.read_state().get("resumed", []), step] if resume_from else []
     run.write_state(
         name=run.root.name,
@@ -75,7 +78,8 @@ def begin(run: RunFolder, config: TrainingConfig, facts: dict[str, Any], resume_
         **({} if resume_from else {"started": _now()}),
     )
     run.keep_metrics_until(step)
-    run.drop_torn_checkpoints()
+    if ours:
+        run.drop_checkpoints_beside(step)
     if resume_from is not None:
         write_log(run, f"resumed from {resume_from.name}")
 
@@ -89,9 +93,10 @@ def end(run: RunFolder, config: TrainingConfig, state: End, figures: dict[str, f
 
 def fail(run: RunFolder, error: Exception) -> None:
     """Note that a run broke off, and remove a checkpoint that it left half-written; a full disk may refuse even that."""
-    run.drop_torn_checkpoints()
     if not run.state.is_file():
         return
+    # A step is noted before its checkpoint is written. Others, torn or not, may be somebody else's.
+    run.drop_torn_checkpoint(run.read_state().get("step", 0))
     with suppress(OSError):
         run.write_state(state="failed", ended=_now())
         write_log(run, f"failed: {' '.join(str(error).split())}")

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from assistant.backends.model_files import read_header
 from retrieval.errors import TrainingError
-from retrieval.files import write_atomically
+from retrieval.files import move_folder, write_atomically
 from training.disk import model_writing
 
 _WEIGHTS: Final = "*.safetensors"
@@ -19,21 +19,23 @@ _WEIGHTS: Final = "*.safetensors"
 def save_trained(trainer: Any, tokenizer: Any, card: Callable[[], str], folder: Path) -> None:
     """Write a folder; every process calls this, the first one writes. Raises `StorageError`, `TrainingError`."""
     draft = folder.parent / f".{folder.name}.draft"
+    first = trainer.is_world_process_zero()
     with model_writing(f"save the model to {folder}", folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
         try:
+            if first:
+                shutil.rmtree(draft, ignore_errors=True)  # left by a kill: its files must not end up in this model
             _gather_whole(trainer)
             trainer.save_model(str(draft))
-            if trainer.is_world_process_zero():
+            if first:
                 _check_weights(draft)
                 tokenizer.save_pretrained(draft)
                 (draft / "training_args.bin").unlink(missing_ok=True)  # a pickle, and recipe.yaml says the same
                 write_atomically(draft / "README.md", card().encode())
-                if folder.exists():
-                    shutil.rmtree(folder)
-                draft.rename(folder)
+                move_folder(draft, folder)
         except BaseException:
-            shutil.rmtree(draft, ignore_errors=True)
+            if first:
+                shutil.rmtree(draft, ignore_errors=True)
             raise
 
 
@@ -48,5 +50,6 @@ def _check_weights(draft: Path) -> None:
     """Libraries that do not fit together have written a file of weights with nothing in it, without a word."""
     if not any(set(read_header(path, "")) - {"__metadata__"} for path in draft.glob(_WEIGHTS)):
         raise TrainingError(
-            "The trainer wrote no weights.", "The checkpoints are kept: go on with --resume-from latest on one device."
+            "The trainer wrote no weights.",
+            "Set fsdp_version: 2 in the launch file, and go on with the same launcher.",
         )

@@ -10,6 +10,7 @@ The same as a module: `python -m training.train --config training/configs/qlora_
 import gc
 import json
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -23,8 +24,8 @@ from retrieval.domain import Domain, load_domain
 from retrieval.errors import DomainNotFound, GateRefused, TrainingError, UsageError
 from retrieval.settings import RetrievalSettings, read_settings
 from training import dry_run as rehearsal
-from training.recipes import PRESETS, Recipe, load_recipe, parse_settings
-from training.resume import check_free, check_same_data, find_checkpoint
+from training.recipes import PRESETS, Recipe, load_recipe, parse_settings, read_recipe
+from training.resume import check_free, check_same_data, find_checkpoint, how_to_go_on
 from training.run_cards import describe_figures
 from training.run_folder import MERGED, RunFolder, new_run
 from training.trainer import QLoRATrainer
@@ -142,14 +143,12 @@ def _start(
     merge: bool,
     as_json: bool,
 ) -> None:
-    pack = _find_pack(home, overrides)
     checkpoint = None
     run = None
     if resume_from:
         checkpoint = find_checkpoint(resume_from, home.models_dir, home.domain, overrides.get("output_dir"))
         run = RunFolder(checkpoint.parent)
-        config = config or (str(run.recipe) if run.recipe.is_file() else "")
-    recipe = load_recipe(pack, config, preset, overrides)
+    recipe = _load_recipe(home, run, config, preset, overrides)
     for note in recipe.notes:
         say(note)
     if merge and not recipe.config.lora.enabled:
@@ -174,10 +173,20 @@ def _start(
         print_json({**result, "figures": figures})
 
 
+def _load_recipe(
+    home: RetrievalSettings, run: RunFolder | None, config: str, preset: str, overrides: dict[str, Any]
+) -> Recipe:
+    """The recipe that is asked for; a run that goes on brings its own, and with it its domain and rows."""
+    begun: dict[str, Any] = {}
+    if run is not None and not config and run.recipe.is_file():
+        config, begun = str(run.recipe), read_recipe(run.recipe)[0]
+    return load_recipe(_find_pack(home, {**begun, **overrides}), config, preset, overrides)
+
+
 def _tell_how_to_go_on(run: RunFolder) -> None:
     kept = run.checkpoints()
     if kept and _is_first():
-        say(f"Stopped; {kept[-1].name} is kept. Go on: savia train --resume-from {run.root}")
+        say(f"Stopped; {kept[-1].name} is kept. Go on: {how_to_go_on(run)}")
 
 
 def _choose_folder(given: Path | None, models: Path, domain: str) -> RunFolder:
@@ -202,7 +211,7 @@ def train(recipe: Recipe, run: RunFolder, home: RetrievalSettings, checkpoint: P
     if checkpoint is not None:
         check_same_data(run, trainer.data.sha256)
     if _is_first():
-        for note in trainer.device.notes:
+        for note in trainer.notes:
             say(note)
     return trainer.train(checkpoint)
 
@@ -219,12 +228,14 @@ def show_dry_run(recipe: Recipe, home: RetrievalSettings, as_json: bool) -> None
         raise GateRefused(f"This run would be refused: not {'; not '.join(failed)}.", "The figures stand above.")
 
 
-def _find_pack(home: RetrievalSettings, overrides: dict[str, Any]) -> Domain | None:
-    """The domain's pack; a run on files of its own does without one."""
+def _find_pack(home: RetrievalSettings, given: dict[str, Any]) -> Domain | None:
+    """The pack of the domain that a resumed run names, else of the chosen one; a run on files of its own does without."""
+    if given.get("domain") == "":
+        return None  # a resumed run that had none
     try:
-        return load_domain(home.domain, home.domains_dir)
+        return load_domain(str(given.get("domain") or home.domain), home.domains_dir)
     except DomainNotFound:
-        if {"dataset_path", "train_data"} & set(overrides):
+        if given.get("dataset_path") or given.get("train_data"):
             return None
         raise
 
@@ -241,7 +252,8 @@ def _merge(run: RunFolder, as_json: bool) -> dict[str, Any]:
     if done.returncode:
         raise TrainingError(
             "The adapter is trained, and merging it failed.",
-            f"Repeat it: savia merge --adapter-path {run.final} --output-path {run.root / MERGED}",
+            f"Repeat it: {shlex.join(['savia', 'merge', '--adapter-path', str(run.final)])} "
+            f"{shlex.join(['--output-path', str(run.root / MERGED)])}",
         )
     return dict(json.loads(done.stdout)) if as_json else {}
 

@@ -6,19 +6,17 @@ trainer.train(); trainer.evaluate(); trainer.save_model("models/my-model")
 
 import math
 import os
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
 from retrieval.domain import Domain, load_domain
-from retrieval.errors import DomainNotFound, StorageError, TrainingError
+from retrieval.errors import DomainNotFound, TrainingError
 from retrieval.settings import RetrievalSettings, read_settings
 from training.base_model import find_missing_modules, load_model, load_tokenizer, quiet_libraries
 from training.config import TrainingConfig
 from training.device import DeviceSettings, choose_settings, read_device
-from training.disk import model_writing
 from training.gates import Gate, check_gates, check_processes, kind_to_be, refuse
 from training.hub import Uploads
 from training.layout import BuildLayout
@@ -26,10 +24,11 @@ from training.progress import StopRequest, make_callback, write_log
 from training.rendering import Rendered, render_rows
 from training.rows import TrainingData, read_training_data
 from training.run_cards import model_card
+from training.run_errors import run_errors, run_writing
 from training.run_folder import RunFolder, new_run
 from training.run_record import begin, end, fail, read_totals
 from training.saving import save_trained
-from training.trainer_arguments import keeps_best, training_arguments
+from training.trainer_arguments import keeps_best, left_out, training_arguments
 
 TINY: Final = 50_000_000  # parameters below which a model is labelled a check of the pipeline
 
@@ -75,6 +74,11 @@ class QLoRATrainer:
     @cached_property
     def device(self) -> DeviceSettings:
         return choose_settings(self.config, read_device())
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Where a run differs from its recipe, and why."""
+        return self.device.notes + left_out(self.config)
 
     @cached_property
     def tokenizer(self) -> Any:
@@ -141,14 +145,14 @@ class QLoRATrainer:
         Raises `GateRefused` before the first step, `DataError`, `TrainingError`, `StorageError`, `KeyboardInterrupt` after a
         stop that was asked for (a checkpoint is there).
         """
-        with _library_errors(self.config, self.run), quiet_libraries():
+        with run_errors(self.config, self.run), quiet_libraries():
             trainer = self._trainer
             main = trainer.is_world_process_zero()
-            if main:
-                begin(self.run, self.config, self._facts(), resume_from)
-                for note in self.device.notes:
-                    write_log(self.run, note)
             try:
+                if main:
+                    begin(self.run, self.config, self._facts(), resume_from)
+                    for note in self.notes:
+                        write_log(self.run, note)
                 figures = self._train(trainer, main, resume_from)
             except Exception as error:
                 if main:
@@ -159,7 +163,7 @@ class QLoRATrainer:
         return figures
 
     def _train(self, trainer: Any, main: bool, resume_from: Path | None) -> dict[str, float]:
-        with self.stop.listening():
+        with self.stop.listening(), run_writing(self.run):
             trainer.train(resume_from_checkpoint=str(resume_from) if resume_from else None)
         steps = trainer.state.global_step
         figures = read_totals(self.run).figures() if main else {}
@@ -269,27 +273,3 @@ def _peft_settings(config: TrainingConfig) -> Any:
         bias="none",
         task_type="CAUSAL_LM",
     )
-
-
-@contextmanager
-def _library_errors(config: TrainingConfig, run: RunFolder) -> Iterator[None]:
-    """Out of memory as one sentence; a full disk as another; both say from where the run goes on."""
-    import torch
-
-    try:
-        with model_writing(f"write the run to {run.root}", run.root):
-            yield
-    except StorageError as error:
-        if not run.checkpoints():
-            raise
-        kept = f"{run.checkpoints()[-1].name} is kept: free space, then savia train --resume-from {run.root}"
-        raise StorageError(error.message, kept) from error
-    except torch.cuda.OutOfMemoryError as error:
-        checkpoints = run.checkpoints()
-        kept = f" {checkpoints[-1].name} is kept: go on with --resume-from latest." if checkpoints else ""
-        raise TrainingError(
-            "The GPU's memory is full.",
-            f"Lower per_device_train_batch_size (now {config.per_device_train_batch_size}; raise "
-            f"gradient_accumulation_steps to match), max_length (now {config.max_length}) or lora.r (now "
-            f"{config.lora.r}).{kept}",
-        ) from error

@@ -14,8 +14,19 @@ from training.reporting import choose_reporting
 
 def keeps_best(config: TrainingConfig, has_validation: bool) -> bool:
     """Whether the best checkpoint is put back at the end. Not under FSDP: tried there, it hung, or put back other weights."""
-    shared = config.distributed == "fsdp" or os.environ.get("ACCELERATE_USE_FSDP", "").lower() == "true"
-    return config.load_best_model_at_end and has_validation and not shared
+    return config.load_best_model_at_end and has_validation and not _under_fsdp(config)
+
+
+def left_out(config: TrainingConfig) -> tuple[str, ...]:
+    """Settings of a recipe that the way of sharing does not allow, as sentences for the log."""
+    if not config.load_best_model_at_end or not _under_fsdp(config):
+        return ()
+    stopping = " and training does not stop early" if config.early_stopping_patience else ""
+    return (f"load_best_model_at_end: not under FSDP; the last model is kept{stopping}",)
+
+
+def _under_fsdp(config: TrainingConfig) -> bool:
+    return config.distributed == "fsdp" or os.environ.get("ACCELERATE_USE_FSDP", "").lower() == "true"
 
 
 def training_arguments(config: TrainingConfig, device: DeviceSettings, folder: Path, has_validation: bool) -> Any:

@@ -12,7 +12,7 @@ from assistant.backends.local_model import ModelRequest, load_model, load_prompt
 from assistant.backends.model_files import find_model, hash_adapter
 from retrieval.domain import load_domain
 from retrieval.errors import BackendError, DataError, UsageError
-from retrieval.files import read_json
+from retrieval.files import read_json, write_json
 from retrieval.index import Index
 from retrieval.settings import RetrievalSettings
 from savia import app
@@ -160,15 +160,21 @@ def test_runs_whose_models_have_the_same_name_are_evaluated_apart(tmp_path: Path
         "herbolaria/20261122_101500/final",
         "herbolaria/20261121_101500/merged",
     ]
-    for place in (*places, "plain"):
-        (models / place).mkdir(parents=True)
-    names = [name_evaluation(str(models / place), models, "herbolaria") for place in (*places, "plain")]
-    assert names == ["20261121_101500-final", "20261122_101500-final", "20261121_101500-merged", "plain"]
+    others = ["herbolaria/x/final", "x/final", "herbolaria/a-b/c", "herbolaria/a/b-c", "acme/m", "acme-m", "."]
+    for place in (*places, *others):
+        (models / place).mkdir(parents=True, exist_ok=True)
+    names = [name_evaluation(str(models / place), models, "herbolaria") for place in places]
+    assert names == ["20261121_101500-final", "20261122_101500-final", "20261121_101500-merged"]
+    names += [name_evaluation(str(models / place), models, "herbolaria") for place in others]
+    names += [name_evaluation(name, models, "herbolaria") for name in ("acme/m", "acme-m")]
+    names += [name_evaluation(str(models / places[0]), models, "herbolaria", "acme/base")]
+    names += [name_evaluation(str(models / places[0]), models, "herbolaria", "auto", "4bit")]
+    assert len(set(names)) == len(places) + len(others) + 4 and all(names)
     for place in ("a/run/final", "b/run/final"):
         (tmp_path / place).mkdir(parents=True)
     one, other = (name_evaluation(str(tmp_path / place / "run" / "final"), models, "herbolaria") for place in "ab")
     assert one != other and one.startswith("run-final-") and other.startswith("run-final-")
-    assert name_evaluation("microsoft/phi-2", models, "herbolaria") == "microsoft-phi-2"
+    assert name_evaluation("microsoft/phi-2", models, "herbolaria").startswith("microsoft-phi-2-")
 
 
 def test_an_evaluation_says_which_model_and_adapter_it_measured_and_its_run_finds_it(trained: Path, home: Path) -> None:
@@ -182,6 +188,37 @@ def test_an_evaluation_says_which_model_and_adapter_it_measured_and_its_run_find
     build = Path(found["folder"]).parent.parent
     assert find_report(trained, build) == Path(found["folder"]) / "report.html"
     assert find_report(trained.parent / "another run", build) is None
+
+
+def write_report(build: Path, name: str, *models: dict[str, str]) -> Path:
+    folder = build / "evaluate" / name
+    folder.mkdir(parents=True)
+    write_json(folder / "evaluation.json", {"models": models})
+    (folder / "report.html").write_text("")
+    return folder / "report.html"
+
+
+def test_a_report_belongs_to_the_run_whose_model_it_judged_not_to_the_one_that_it_began_from(tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    for run in (first, second):
+        (run / "merged").mkdir(parents=True)
+    entries = [
+        {"label": label, "model": str(run / "merged"), "adapter": "", "adapter_sha256": ""}
+        for label, run in (("base", first), ("finetuned", second))
+    ]
+    report = write_report(tmp_path, "second-merged", *entries)
+    assert find_report(second, tmp_path) == report and find_report(first, tmp_path) is None
+
+
+def test_a_run_that_was_trained_on_has_no_report_until_it_is_evaluated_again(tmp_path: Path) -> None:
+    weights = tmp_path / "run" / "final" / "adapter_model.safetensors"
+    weights.parent.mkdir(parents=True)
+    weights.write_bytes(b"before")
+    entry = {"label": "finetuned", "model": "acme/base", "adapter": str(weights.parent)}
+    report = write_report(tmp_path, "run-final", {**entry, "adapter_sha256": hash_adapter(weights.parent)})
+    assert find_report(tmp_path / "run", tmp_path) == report
+    weights.write_bytes(b"trained on")
+    assert find_report(tmp_path / "run", tmp_path) is None
 
 
 def test_two_evaluations_do_not_write_one_journal(tmp_path: Path) -> None:

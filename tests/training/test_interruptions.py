@@ -1,6 +1,7 @@
 """A run that is broken off: by Ctrl-C, by a full disk, or by a launcher that shares otherwise than asked; one sentence, nothing lost."""
 
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -14,14 +15,18 @@ from retrieval.files import file_sha256, read_json
 from tests.conftest import ROOT
 from tests.training.conftest import MakeConfig
 from tests.training.test_resume import losses, wait_for_step
-from training.disk import model_writing
+from training.disk import explain_code, model_writing
 from training.recipes import dump_recipe
 from training.resume import find_checkpoint
-from training.run_folder import RunFolder
+from training.run_folder import RunFolder, checkpoint_step
 from training.saving import save_trained
 from training.trainer import QLoRATrainer
+from training.trainer_arguments import left_out
 
-SMALL = "3m"  # a disk that holds one checkpoint of the test's adapter and a half
+SMALL = "13m"  # a disk that holds one checkpoint of the test's adapter and a half, which alone is far more than "nearly full"
+
+
+ENDLESS = 1_000_000  # steps: such a run cannot have ended before the signal arrives
 
 
 def arguments(config_path: Path) -> list[str]:
@@ -37,9 +42,9 @@ def write_recipe(config: object, path: Path, output: Path) -> Path:
 def test_ctrl_c_keeps_a_checkpoint_says_how_to_go_on_and_the_rest_is_the_same_to_the_bit(
     make_config: MakeConfig, tmp_path: Path
 ) -> None:
-    config = make_config(max_steps=40, lora={"r": 4, "dropout": 0.1})
+    steady = {"lr_scheduler_type": "constant", "warmup_ratio": 0.0}  # a step is the same however many are to follow
+    config = make_config(max_steps=ENDLESS, lora={"r": 4, "dropout": 0.1}, **steady)
     whole, stopped = RunFolder(tmp_path / "whole"), RunFolder(tmp_path / "stopped")
-    QLoRATrainer(config, whole).train()
     recipe = write_recipe(config, tmp_path / "recipe.yaml", stopped.root)
     child = subprocess.Popen(arguments(recipe), cwd=ROOT, stderr=subprocess.PIPE, text=True)
     wait_for_step(stopped, 3)
@@ -49,7 +54,9 @@ def test_ctrl_c_keeps_a_checkpoint_says_how_to_go_on_and_the_rest_is_the_same_to
     assert child.returncode == 130 and "Traceback" not in said
     assert f"{kept.name} is kept. Go on: savia train --resume-from {stopped.root}" in said.replace("\n", " ")
     assert stopped.read_state()["state"] == "stopped" and not stopped.final.exists()
+    config = config.model_copy(update={"max_steps": checkpoint_step(kept) + 3})
     QLoRATrainer(config, stopped).train(find_checkpoint(str(stopped.root), tmp_path, ""))
+    QLoRATrainer(config, whole).train()
     assert losses(stopped) == losses(whole)
     weights = [file_sha256(run.final / "adapter_model.safetensors") for run in (stopped, whole)]
     assert weights[0] == weights[1]
@@ -57,14 +64,17 @@ def test_ctrl_c_keeps_a_checkpoint_says_how_to_go_on_and_the_rest_is_the_same_to
 
 @pytest.mark.slow
 def test_a_disk_that_is_full_at_a_checkpoint_leaves_the_one_before(make_config: MakeConfig, tmp_path: Path) -> None:
-    if not shutil.which("unshare") or subprocess.run(["unshare", "-Urm", "true"], check=False).returncode:
-        pytest.skip("a small disk cannot be mounted here: user namespaces are not permitted")
     small = tmp_path / "small"
     small.mkdir()
-    lora = {"r": 64, "alpha": 64, "target_modules": ["all-linear"]}
+    place = shlex.quote(str(small))
+    mount = f"mount -t tmpfs -o size={SMALL} tmpfs {place}"
+    probe = ["unshare", "-Urm", "sh", "-c", mount]
+    if not shutil.which("unshare") or subprocess.run(probe, capture_output=True, check=False).returncode:
+        pytest.skip("a small disk cannot be mounted here: user namespaces are not permitted")
+    lora = {"r": 256, "alpha": 256, "target_modules": ["all-linear"]}
     config = make_config(max_steps=8, save_strategy="steps", save_steps=2, lora=lora)
     recipe = write_recipe(config, tmp_path / "recipe.yaml", small / "run")
-    script = f'mount -t tmpfs -o size={SMALL} tmpfs {small} && {{ "$@"; code=$?; find {small} -type f; exit $code; }}'
+    script = f'{mount} && {{ "$@"; code=$?; find {place} -type f; exit $code; }}'
     done = subprocess.run(
         ["unshare", "-Urm", "sh", "-c", script, "sh", *arguments(recipe)],
         cwd=ROOT, capture_output=True, text=True, check=False,
@@ -84,6 +94,7 @@ def test_fsdp_without_a_gpu_is_refused_instead_of_run_as_something_else(
     config = make_config(processes=2, distributed="fsdp")
     recipe = write_recipe(config, tmp_path / "recipe.yaml", tmp_path / "run")
     launch = ["-m", "accelerate.commands.launch", "--config_file", "training/configs/accelerate/fsdp.yaml"]
+    launch += ["--main_process_port", "0"]
     done = subprocess.run(
         [sys.executable, *launch, "-m", "training.train", "--config", str(recipe)],
         cwd=ROOT, env={**os.environ, "CUDA_VISIBLE_DEVICES": ""}, capture_output=True, text=True, check=False,
@@ -92,6 +103,7 @@ def test_fsdp_without_a_gpu_is_refused_instead_of_run_as_something_else(
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.skipif(os.name != "posix", reason="the size of files can be limited on POSIX alone")
 def test_what_libraries_raise_for_a_disk_that_refuses_is_one_sentence(tmp_path: Path) -> None:
     program = f"""
 import resource, torch
@@ -119,6 +131,14 @@ for write in (
         "Could not save it: the system took only a part of a file.",
         "Could not save it: file too large.",
     ]
+
+
+@pytest.mark.parametrize(
+    ("code", "windows", "reason"),
+    [(112, True, "the disk is full"), (39, True, "the disk is full"), (28, False, os.strerror(28).lower())],
+)
+def test_windows_counts_its_errors_otherwise(code: int, windows: bool, reason: str) -> None:
+    assert explain_code(code, windows) == reason
 
 
 def test_an_error_about_something_else_stays_what_it_is(tmp_path: Path) -> None:
@@ -151,6 +171,30 @@ def test_a_model_without_weights_is_not_published(weights: dict[str, object] | N
     with pytest.raises(TrainingError, match="wrote no weights"):
         save_trained(Writer(weights), None, lambda: "", tmp_path / "final")
     assert list(tmp_path.iterdir()) == []
+
+
+class Tokenizer:
+    def save_pretrained(self, folder: Path) -> None:
+        (folder / "tokenizer.json").write_text("{}")
+
+
+def test_a_model_takes_the_place_of_the_one_before_and_of_a_draft_that_a_kill_left(tmp_path: Path) -> None:
+    import torch
+
+    for name in ("final", ".final.draft"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "stale.safetensors").write_text("")
+    save_trained(Writer({"weight": torch.zeros(1)}), Tokenizer(), lambda: "card", tmp_path / "final")
+    assert [path.name for path in tmp_path.iterdir()] == ["final"]
+    saved = {"adapter_model.safetensors", "tokenizer.json", "README.md"}
+    assert {path.name for path in (tmp_path / "final").iterdir()} == saved
+
+
+def test_what_fsdp_does_not_allow_is_said(make_config: MakeConfig) -> None:
+    best = {"eval_strategy": "steps", "save_strategy": "steps", "load_best_model_at_end": True}
+    (note,) = left_out(make_config(distributed="fsdp", early_stopping_patience=2, **best))
+    assert "the last model is kept and training does not stop early" in note
+    assert left_out(make_config(**best)) == left_out(make_config(distributed="fsdp")) == ()
 
 
 def test_a_run_whose_model_cannot_be_saved_has_failed_and_keeps_its_checkpoint(

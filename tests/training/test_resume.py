@@ -9,13 +9,16 @@ import time
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from retrieval.errors import TrainingError, UsageError
 from retrieval.files import file_sha256
+from retrieval.settings import RetrievalSettings
+from savia import app
 from tests.conftest import ROOT
 from tests.training.conftest import MakeConfig
 from training.recipes import dump_recipe
-from training.resume import check_same_data, find_checkpoint
+from training.resume import check_free, check_same_data, find_checkpoint, how_to_go_on
 from training.run_folder import RunFolder
 from training.trainer import QLoRATrainer
 
@@ -130,6 +133,49 @@ def test_other_rows_than_the_runs_own_are_refused(tmp_path: Path) -> None:
     check_same_data(run, "a")
     with pytest.raises(TrainingError, match="have changed since"):
         check_same_data(run, "b")
+
+
+def make_run(folder: Path, state: str, *checkpoints: str) -> RunFolder:
+    run = RunFolder(folder)
+    for name in checkpoints:
+        (folder / name).mkdir(parents=True)
+        (folder / name / "trainer_state.json").write_text("{}")
+    if state:
+        run.write_state(state=state)
+    return run
+
+
+def test_a_run_that_failed_before_its_first_checkpoint_may_begin_again(tmp_path: Path) -> None:
+    check_free(make_run(tmp_path / "failed", "failed"))
+    check_free(make_run(tmp_path / "copies", "", "checkpoint-best"))
+    taken = [
+        make_run(tmp_path / "kept", "failed", "checkpoint-2"),
+        make_run(tmp_path / "going", "running"),
+        make_run(tmp_path / "anothers", "", "checkpoint-500"),
+    ]
+    (taken[-1].root / "checkpoint-500" / "trainer_state.json").unlink()
+    for run in taken:
+        with pytest.raises(UsageError, match="already holds a run"):
+            check_free(run)
+
+
+def test_how_to_go_on_can_be_typed_as_it_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = RunFolder(Path("models/my run"))
+    assert how_to_go_on(run) == "savia train --resume-from 'models/my run'"
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert how_to_go_on(run) == "the same launcher with -m training.train --resume-from 'models/my run'"
+
+
+def test_a_run_on_its_own_files_goes_on_where_no_pack_is(
+    make_config: MakeConfig, settings: RetrievalSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SAVIA_HOME", str(settings.home))
+    run = RunFolder(settings.home / "my run")
+    QLoRATrainer(make_config(max_steps=2, save_strategy="steps", save_steps=1), run).train()
+    wanted = str(run.root / "checkpoint-1")
+    done = CliRunner().invoke(app, ["train", "--resume-from", wanted, "--domain", "missing"])
+    assert done.exit_code == 0, (done.output, done.exception)
+    assert run.read_state()["state"] == "finished" and run.read_state()["resumed"] == [1]
 
 
 def test_metrics_after_the_checkpoint_are_dropped_and_a_cut_line_too(tmp_path: Path) -> None:

@@ -2,13 +2,14 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.training.conftest import MakeConfig
 from training.run_cards import describe_figures
 from training.run_folder import RunFolder
-from training.run_record import Totals, fail, read_totals
+from training.run_record import Totals, begin, fail, read_totals
 from training.trainer import QLoRATrainer
 
 
@@ -36,8 +37,18 @@ def test_a_run_that_logged_nothing_has_no_figures(tmp_path: Path) -> None:
     assert read_totals(RunFolder(tmp_path)).figures() == {}
 
 
-def test_a_resumed_runs_figures_and_card_are_about_both_parts(make_config: MakeConfig, tmp_path: Path) -> None:
-    config = make_config(max_steps=4, logging_steps=3, save_strategy="steps", save_steps=2)
+def test_a_run_from_before_time_was_logged_has_a_loss_and_no_rates(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path)
+    write_metrics(run, {"step": 1, "loss": 4.0}, {"step": 2, "loss": 2.0, "seconds": 1.0, "tokens": 10})
+    assert read_totals(run).figures() == {"train_loss": 3.0}
+
+
+@pytest.mark.parametrize("saving", [{"save_strategy": "steps", "save_steps": 2}, {"save_strategy": "epoch"}])
+def test_a_resumed_runs_figures_and_card_are_about_both_parts(
+    saving: dict[str, Any], make_config: MakeConfig, tmp_path: Path
+) -> None:
+    two_steps = {"packing": False, "per_device_train_batch_size": 16}  # an epoch of 32 rows
+    config = make_config(max_steps=4, logging_steps=3, **two_steps, **saving)
     whole, resumed = RunFolder(tmp_path / "whole"), RunFolder(tmp_path / "resumed")
     expected = QLoRATrainer(config, whole).train()
     QLoRATrainer(config, resumed).train()
@@ -62,13 +73,40 @@ def test_a_run_that_failed_before_it_began_leaves_nothing(tmp_path: Path) -> Non
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_was_left_half_written_is_removed_and_whole_checkpoints_stay(tmp_path: Path) -> None:
+def make_checkpoints(folder: Path, whole: list[str], torn: list[str]) -> None:
+    for name in (*whole, *torn):
+        (folder / name).mkdir(parents=True)
+    for name in whole:
+        (folder / name / "trainer_state.json").write_text("{}")
+
+
+def checkpoints_in(folder: Path) -> set[str]:
+    return {path.name for path in folder.glob("checkpoint-*")}
+
+
+def test_the_checkpoint_that_a_failure_left_half_written_is_removed_and_no_other(tmp_path: Path) -> None:
     run = RunFolder(tmp_path)
-    for name, state in (("checkpoint-2", "{}"), ("checkpoint-4", "{cut")):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "trainer_state.json").write_text(state)
-    (tmp_path / "checkpoint-6").mkdir()
-    run.write_state(state="running")
+    make_checkpoints(tmp_path, ["checkpoint-2"], ["checkpoint-4", "checkpoint-best", "checkpoint-500"])
+    run.write_state(state="running", step=4)
     fail(run, OSError("full"))
-    assert sorted(path.name for path in tmp_path.glob("checkpoint-*")) == ["checkpoint-2"]
+    assert checkpoints_in(tmp_path) == {"checkpoint-2", "checkpoint-best", "checkpoint-500"}
     assert run.read_state()["state"] == "failed"
+
+
+def test_going_on_from_an_earlier_checkpoint_drops_those_beyond_it_and_torn_ones(
+    make_config: MakeConfig, tmp_path: Path
+) -> None:
+    run = RunFolder(tmp_path / "run")
+    make_checkpoints(run.root, ["checkpoint-2", "checkpoint-4"], ["checkpoint-1", "checkpoint-200-good"])
+    run.write_state(state="stopped", step=4)
+    begin(run, make_config(), {}, run.root / "checkpoint-2")
+    assert checkpoints_in(run.root) == {"checkpoint-2", "checkpoint-200-good"}
+
+
+@pytest.mark.parametrize("start", [None, "checkpoint-2"])
+def test_what_another_tool_left_in_a_folder_stays(start: str | None, make_config: MakeConfig, tmp_path: Path) -> None:
+    run = RunFolder(tmp_path / "run")
+    make_checkpoints(run.root, ["checkpoint-2", "checkpoint-4"], ["checkpoint-500", "checkpoint-best"])
+    before = checkpoints_in(run.root)
+    begin(run, make_config(), {}, run.root / start if start else None)
+    assert checkpoints_in(run.root) == before

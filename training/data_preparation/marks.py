@@ -16,7 +16,7 @@ from assistant.messages import Source
 from retrieval.lexical import Analyzer
 from retrieval.sentences import sentence_spans
 
-_MARK = re.compile(r"\s*\[\d{1,3}\]")
+_MARK = re.compile(r"(?<!\s)\s*\[\d{1,3}\]")
 _OPENING = re.compile(r"^[^.!?]{1,120}?:\s+")
 _LANGUAGES_KEPT = 8
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from assistant.reasoning import ReasoningSplitter
 
-_CITATION: Final = re.compile(r"\s*\[\d+(?:\s*,\s*\d+)*\]")
+_CITATION: Final = re.compile(r"(?<!\s)\s*\[\d{1,6}(?:\s{0,9},\s{0,9}\d{1,6})*\]")
 _WORD: Final = re.compile(r"[^\W_]+")
 
 

@@ -84,7 +84,7 @@ def _phase(folder: RunFolder, state: dict[str, Any], job: Job) -> Phase:
     if known is not None and known.going:
         if known.phase == "stopping":
             return "stopping"
-        return "running" if said in ("running", "finished") else "starting"  # finished: the model is being saved
+        return "running" if said in ("running", "finished") else "starting"  # finished: it is uploaded or merged now
     if said in ENDS:
         return ENDS[said]
     if said == "running" and known is None and _is_running_elsewhere(folder, state):

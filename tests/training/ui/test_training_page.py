@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from assistant.backends.model_files import hash_adapter
 from retrieval.domain import Domain
 from retrieval.errors import UsageError
 from retrieval.settings import RetrievalSettings
@@ -194,11 +195,23 @@ def test_runs_are_compared(
     assert len(page.get("vega_lite_chart")) == 1
 
 
+def judged(adapter: Path) -> dict[str, str]:
+    """What evaluation.json says of an adapter that was judged."""
+    (adapter / "adapter_model.safetensors").write_bytes(b"weights")
+    return {
+        "label": "finetuned",
+        "model": "acme/base",
+        "adapter": str(adapter),
+        "adapter_sha256": hash_adapter(adapter),
+    }
+
+
 def test_an_evaluation_is_shown_and_its_report_offered(open_page: OpenPage, make_run: MakeRun) -> None:
-    folder = make_run(NAME).root / "evaluation"
+    run = make_run(NAME)
+    folder = run.root / "evaluation"
     folder.mkdir()
     figures = [{"label": "finetuned", "perplexity": 12.5, "rouge_l": {"mean": 0.5}}]
-    (folder / "evaluation.json").write_text(json.dumps({"figures": figures}))
+    (folder / "evaluation.json").write_text(json.dumps({"models": [judged(run.final)], "figures": figures}))
     (folder / "report.html").write_text("<!doctype html><title>x</title>")
     page = open_page("training")
     assert not page.exception
@@ -213,7 +226,7 @@ def test_the_report_that_is_offered_is_the_newest_on_this_runs_model(
     for name, model, perplexity in (("mine", run.final, 3.5), ("anothers", "/elsewhere/final", 9.0)):
         folder = layout.root / "evaluate" / name
         folder.mkdir(parents=True)
-        models = [{"label": "finetuned", "model": "acme/base", "adapter": str(model)}]
+        models = [judged(run.final) | {"adapter": str(model)}]
         figures = [{"label": "finetuned", "perplexity": perplexity}]
         (folder / "evaluation.json").write_text(json.dumps({"models": models, "figures": figures}))
         (folder / "report.html").write_text("<!doctype html><title>x</title>")
