@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from retrieval.files import read_json, replace_folder, write_atomically, write_json
+from retrieval.files import move_folder, read_json, replace_folder, write_atomically, write_json
 
 
 def test_a_write_replaces_the_old_content_whole(tmp_path: Path) -> None:
@@ -53,3 +53,11 @@ def test_a_folder_that_cannot_be_copied_leaves_the_old_one(tmp_path: Path) -> No
     with pytest.raises(OSError):
         replace_folder(tmp_path / "missing", target, "record.json", {})
     assert target.is_dir()
+
+
+def test_a_folder_that_cannot_be_moved_leaves_the_old_one(tmp_path: Path) -> None:
+    target = tmp_path / "kept"
+    target.mkdir()
+    with pytest.raises(OSError):
+        move_folder(tmp_path / "missing", target)
+    assert [path.name for path in tmp_path.iterdir()] == ["kept"]
