@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from retrieval.adapt_pairs import Pair
+from retrieval.adapt_run import Progress
 from retrieval.adapt_train import TrainPlan, train_embedder
 from retrieval.embedders import ADAPTED_MODEL, Embedder, OnnxEmbedder, Vectors
 from retrieval.errors import UsageError, storage_errors
@@ -28,9 +29,13 @@ from retrieval.view import View
 LEAST_PAIRS = 100  # fewer teach chance
 LEAST_QUESTIONS = 20  # on held-out documents; fewer can show no significant gain
 METRIC = "ndcg@10"
+MORE_TO_LEARN = "Add documents, or questions: a domain's with savia dataset build, a collection's in qrels/test.tsv."
+MORE_TO_JUDGE = (
+    "Add questions: a domain's with savia evaluate propose or savia dataset build, a collection's in qrels/test.tsv."
+)
+ADAPTED_RECORD = "adapted.json"  # how a kept embedder did on its trial, beside it
 CANDIDATE = "candidate"  # the folder inside the build's, until the next trial
 
-Progress = Callable[[str, int, int], None]
 MakeHybrid = Callable[[View, Embedder], Retriever]
 """The retriever that answers people, over a view with an embedder's vectors: calibrated for that embedder."""
 
@@ -100,16 +105,7 @@ def adapt(
 
     Raises `UsageError` where there is too little to learn from or to judge by.
     """
-    if len(pairs) < LEAST_PAIRS:
-        raise UsageError(
-            f"There are {len(pairs)} pairs to learn from; {LEAST_PAIRS} are needed.",
-            "Add documents, or make the training set first: savia dataset build",
-        )
-    if len(queries) < LEAST_QUESTIONS:
-        raise UsageError(
-            f"Only {len(queries)} questions are about held-out documents; {LEAST_QUESTIONS} are needed to tell a gain from chance.",
-            "Add gold questions (savia evaluate propose), or make the training set first: savia dataset build",
-        )
+    check_enough(pairs, queries)
     model = train_embedder(pairs, plan, folder, progress)
     candidate = export_candidate(model, folder)
     vectors = embed_all(view, candidate, progress)
@@ -118,6 +114,20 @@ def adapt(
     before = {"bm25": words, **_measure_both(view, base, make_hybrid, queries, unit)}
     now = {"bm25": words, **_measure_both(changed, candidate, make_hybrid, queries, unit)}
     return Trial(candidate, folder / CANDIDATE, vectors, len(pairs), before, now)
+
+
+def check_enough(pairs: Sequence[Pair], queries: Sequence[Query]) -> None:
+    """Raise `UsageError` where there is too little to learn from or to judge by."""
+    if len(pairs) < LEAST_PAIRS:
+        raise UsageError(
+            f"There are {len(pairs)} pairs to learn from; {LEAST_PAIRS} are needed.",
+            MORE_TO_LEARN,
+        )
+    if len(queries) < LEAST_QUESTIONS:
+        raise UsageError(
+            f"Only {len(queries)} questions are about held-out documents; {LEAST_QUESTIONS} are needed to tell a gain from chance.",
+            MORE_TO_JUDGE,
+        )
 
 
 def export_candidate(model: Path, folder: Path) -> OnnxEmbedder:
@@ -132,7 +142,7 @@ def export_candidate(model: Path, folder: Path) -> OnnxEmbedder:
 def keep_adapted(trial: Trial, target: Path) -> None:
     """Put the candidate where `auto` finds it; the last one stays until the new one is whole."""
     with storage_errors(f"keep the adapted embedder at {target}"):
-        replace_folder(trial.candidate, target, "adapted.json", trial.as_json())
+        replace_folder(trial.candidate, target, ADAPTED_RECORD, trial.as_json())
 
 
 def measure(retriever: Retriever, queries: Sequence[Query], unit: Callable[[Hit], str]) -> list[float]:

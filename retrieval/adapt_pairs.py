@@ -9,7 +9,7 @@ BM25 finds instead: telling sections of one document apart is what an embedder i
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -80,7 +80,7 @@ class _Passages:
         sections = {int(self.view.section_rows[row]) for row in right}
         group = self._of_group[self._group(min(right))]
         siblings = [row for row in group if int(self.view.section_rows[row]) not in sections]
-        found = [siblings[_hash(question) % len(siblings)]] if siblings else []
+        found = [siblings[text_hash(question) % len(siblings)]] if siblings else []
         scores = np.array(self.view.lexical_scores(question))
         scores[list(right | set(found))] = -1
         scores[self.hidden] = -1
@@ -91,7 +91,7 @@ class _Passages:
 
 
 def build_pairs(
-    view: View, asked: Sequence[Asked], held_out: frozenset[str], group_of: Mapping[str, str] | None = None
+    view: View, asked: Iterable[Asked], held_out: frozenset[str], group_of: Mapping[str, str] | None = None
 ) -> list[Pair]:
     """A pair for each question none of whose known sections stands in a held-out document.
 
@@ -124,9 +124,11 @@ def heading_questions(view: View, rules: Mapping[str, SectionRule], name_fields:
             rule = rules.get(heading)
             words = [heading] if path else []
             aliases = rule.aliases if rule else ()
-            words += [aliases[(_hash(section_id) + step) % len(aliases)] for step in range(min(ALIASES, len(aliases)))]
+            words += [
+                aliases[(text_hash(section_id) + step) % len(aliases)] for step in range(min(ALIASES, len(aliases)))
+            ]
             for place, word in enumerate(words):
-                yield Asked(f"{word} {names[(_hash(section_id) + place) % len(names)]}", (section_id,))
+                yield Asked(f"{word} {names[(text_hash(section_id) + place) % len(names)]}", (section_id,))
 
 
 def sentence_questions(view: View, held_out: frozenset[str], most: int) -> Iterator[Pair]:
@@ -137,7 +139,7 @@ def sentence_questions(view: View, held_out: frozenset[str], most: int) -> Itera
         spans = [span for span in sentence_spans(passage.text) if SHORTEST <= span[1] - span[0] <= LONGEST]
         if len(spans) < LEAST_SENTENCES:
             continue
-        start, end = spans[_hash(passage.id) % len(spans)]
+        start, end = spans[text_hash(passage.id) % len(spans)]
         question = " ".join(passage.text[start:end].split())
         rest = f"{passage.context}\n{passage.text[:start]}{passage.text[end:]}"
         negatives = passages.negatives(question, {row})
@@ -159,8 +161,9 @@ def choose_held_out(view: View, share: float) -> frozenset[str]:
     """A fixed share of the documents, by the hash of their ids: the same ones after every edit of the corpus."""
     limit = int(share * 2**32)
     ids = (view.document(number).id for number in range(len(view.documents)))
-    return frozenset(identity for identity in ids if _hash(identity) < limit)
+    return frozenset(identity for identity in ids if text_hash(identity) < limit)
 
 
-def _hash(text: str) -> int:
+def text_hash(text: str) -> int:
+    """32 bits of a text, the same ones everywhere and every time."""
     return int.from_bytes(hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:4], "big")

@@ -10,25 +10,20 @@ that where the processor has bfloat16 instructions.
 
 import hashlib
 import json
-import shutil
 import timeit
-import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from retrieval.adapt_batches import SEED, order_pairs
 from retrieval.adapt_pairs import Pair
+from retrieval.adapt_run import Progress, common_arguments, silence, telling, train_once
 from retrieval.embedders import PACKAGED_TOKENS, packaged_folder
-from retrieval.files import read_json, write_json
 
 SAVE_EVERY = 30  # steps: about a minute's work; a checkpoint is 270 MB with the optimizer's state
-WARM_UP = 0.1
 PROBE, PROBES = 512, 5  # a product of this width takes some milliseconds; the fastest of so many counts
 BFLOAT16_GAIN = 0.75
-
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,77 +38,45 @@ class TrainPlan:
 
 def train_embedder(pairs: Sequence[Pair], plan: TrainPlan, folder: Path, progress: Progress) -> Path:
     """The trained model's folder inside `folder`; found again if the same pairs were trained on with the same plan."""
-    key = _key(pairs, plan)
-    done, state = folder / "model", folder / "trained.json"
-    if state.is_file() and read_json(state) == {"key": key}:
-        return done
-    runs = folder / f"run-{key}"
-    for old in folder.glob("run-*"):
-        if old != runs:
-            shutil.rmtree(old)
-    trainer = _build_trainer(pairs, plan, runs, progress)
-    checkpoint = max(runs.glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]), default=None)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    trainer.model.max_seq_length = PACKAGED_TOKENS
-    shutil.rmtree(done, ignore_errors=True)
-    trainer.model.save_pretrained(str(done), safe_serialization=True, create_model_card=False)
-    write_json(state, {"key": key})
-    shutil.rmtree(runs, ignore_errors=True)
-    return done
+
+    def save(model: Any, target: Path) -> None:
+        model.max_seq_length = PACKAGED_TOKENS
+        model.save_pretrained(str(target), safe_serialization=True, create_model_card=False)
+
+    return train_once(folder, _key(pairs, plan), lambda runs: _build_trainer(pairs, plan, runs, progress), save)
 
 
 def _build_trainer(pairs: Sequence[Pair], plan: TrainPlan, runs: Path, progress: Progress) -> Any:
     from datasets import Dataset
-    from sentence_transformers import (
-        SentenceTransformer,
-        SentenceTransformerTrainer,
-        SentenceTransformerTrainingArguments,
-    )
+    from sentence_transformers import SentenceTransformerTrainer, SentenceTransformerTrainingArguments
     from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
-    from transformers import PrinterCallback, TrainerCallback
-    from transformers.utils import logging as transformers_logging
 
-    class Tell(TrainerCallback):
-        def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            progress("Training the embedder", state.global_step, state.max_steps)
-            if state.global_step == state.max_steps:
-                control.should_save = False  # the model itself is written next
-
-    bars: Any = transformers_logging
-    bars.disable_progress_bar()
-    model = SentenceTransformer(
-        str(packaged_folder()), device="cpu", model_kwargs={"use_safetensors": True, "dtype": "float32"}
-    )
-    model.max_seq_length = plan.tokens
+    model = _fresh_model(plan.tokens)
     order = order_pairs(pairs, plan.steps, plan.batch)
     columns = {"question": [pair.question for pair in order], "positive": [pair.positive for pair in order]}
     arguments = SentenceTransformerTrainingArguments(
-        output_dir=str(runs),
-        max_steps=plan.steps,
+        **common_arguments(runs, plan.steps, SAVE_EVERY, plan.learning_rate, SEED),
         per_device_train_batch_size=len(order) // plan.steps,
-        learning_rate=plan.learning_rate,
-        warmup_steps=max(1, int(plan.steps * WARM_UP)),
-        save_strategy="steps",
-        save_steps=SAVE_EVERY,
-        save_total_limit=1,
-        logging_strategy="no",
-        report_to="none",
-        disable_tqdm=True,
-        use_cpu=True,
         bf16=is_bfloat16_faster(),
-        fp16=False,
         batch_sampler=_in_order,
-        seed=SEED,
-        dataloader_pin_memory=False,
     )
     loss = MultipleNegativesRankingLoss(model, similarity_fct=_cosines)
-    trainer = SentenceTransformerTrainer(
-        model, arguments, train_dataset=Dataset.from_dict(columns), loss=loss, callbacks=[Tell()]
-    )
-    trainer.remove_callback(PrinterCallback)  # it prints to stdout, where results go
-    return trainer
+    tell = telling("Training the embedder", progress)
+    data = Dataset.from_dict(columns)
+    return silence(SentenceTransformerTrainer(model, arguments, train_dataset=data, loss=loss, callbacks=[tell]))
+
+
+def _fresh_model(tokens: int) -> Any:
+    """The packaged weights, read without a bar."""
+    from sentence_transformers import SentenceTransformer
+    from transformers.utils import logging
+
+    bars: Any = logging
+    bars.disable_progress_bar()
+    weights = {"use_safetensors": True, "dtype": "float32"}
+    model = SentenceTransformer(str(packaged_folder()), device="cpu", model_kwargs=weights)
+    model.max_seq_length = tokens
+    return model
 
 
 def _in_order(dataset: Any, **options: Any) -> Any:

@@ -120,12 +120,15 @@ def adapt(
     as_json: JsonOption = False,
 ) -> None:
     """Teach the embedder the domain's own words; kept only if held-out documents are found significantly better."""
-    from retrieval.commands_adapt import AdaptOptions, adapt_collection, adapt_domain
+    from retrieval.commands_adapt import AdaptOptions, adapt_collection, adapt_domain, check_together
+    from retrieval.rerank_train import RerankPlan
 
+    check_together(domain, beir, output)
+    plan = RerankPlan() if reranker else None
     if beir:
-        adapt_collection(beir, output, AdaptOptions(held_out or 0.4, steps, reranker, as_json))
+        adapt_collection(beir, output, AdaptOptions(held_out or 0.4, steps, plan, as_json))
     else:
-        adapt_domain(domain, AdaptOptions(held_out or 0.25, steps, reranker, as_json))
+        adapt_domain(domain, AdaptOptions(held_out or 0.25, steps, plan, as_json))
 
 
 @app.command()

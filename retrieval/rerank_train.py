@@ -12,30 +12,25 @@ ones that the base itself ranked high; the loss is the cross-entropy of picking 
 import hashlib
 import json
 import random
-import shutil
-import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from retrieval.adapt_pairs import Pair
+from retrieval.adapt_run import Progress, common_arguments, silence, telling, train_once
 from retrieval.embedders import packaged_folder
 from retrieval.errors import storage_errors
-from retrieval.files import read_json, write_json
 from retrieval.onnx_export import Graph, export_quantised
 from retrieval.retrievers import Hit, Retriever
 
 SEED = 42
 SAVE_EVERY = 20  # steps; a checkpoint is 270 MB with the optimizer's state
-WARM_UP = 0.1
 SCALE = 20.0  # cosines to logits, as the packaged model itself was trained with
 WRONG = 3  # wrong passages of a group: more of them cost time and teach less than more questions do
 MOST_DRAWS = 10  # of other pairs, for passages that fill up a group
 MINED_DEPTH = 20  # where the wrong passages come from: what will be reranked
-
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,41 +93,37 @@ def _wrong_texts(hits: Sequence[Hit], question: str, rights: set[str], known: se
 
 def train_reranker(groups: Sequence[Group], plan: RerankPlan, folder: Path, progress: Progress) -> Path:
     """The trained model's folder inside `folder`; found again if the same groups were trained on with the same plan."""
-    key = _key(groups, plan)
-    done, state = folder / "model", folder / "trained.json"
-    if state.is_file() and read_json(state) == {"key": key}:
-        return done
-    runs = folder / f"run-{key}"
-    for old in folder.glob("run-*"):
-        if old != runs:
-            shutil.rmtree(old)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        trainer = _build_trainer(groups, plan, runs, progress)
-        checkpoint = max(runs.glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]), default=None)
-        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    shutil.rmtree(done, ignore_errors=True)
-    trainer.model.transformers_model.bert.save_pretrained(str(done), safe_serialization=True)
-    write_json(state, {"key": key})
-    shutil.rmtree(runs, ignore_errors=True)
-    return done
+
+    def save(model: Any, target: Path) -> None:
+        model.transformers_model.bert.save_pretrained(str(target), safe_serialization=True)
+
+    return train_once(folder, _key(groups, plan), lambda runs: _build_trainer(groups, plan, runs, progress), save)
 
 
 def _build_trainer(groups: Sequence[Group], plan: RerankPlan, runs: Path, progress: Progress) -> Any:
-    import torch
     from datasets import Dataset
     from sentence_transformers import CrossEncoderTrainer, CrossEncoderTrainingArguments
-    from transformers import PrinterCallback, TrainerCallback
-
-    class Tell(TrainerCallback):
-        def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            progress("Training the reranker", state.global_step, state.max_steps)
 
     model = _fresh_model(plan.tokens)
+    order = list(groups)
+    random.Random(SEED).shuffle(order)
+    columns = {"question": [one.question for one in order], "right": [one.right for one in order]}
+    columns |= {f"wrong_{place}": [one.wrong[place] for one in order] for place in range(WRONG)}
+    arguments = CrossEncoderTrainingArguments(
+        **common_arguments(runs, plan.steps, SAVE_EVERY, plan.learning_rate, SEED),
+        per_device_train_batch_size=min(plan.batch, len(order)),
+        bf16=False,
+    )
+    loss, tell = _picking_loss(model), telling("Training the reranker", progress)
+    data = Dataset.from_dict(columns)
+    return silence(CrossEncoderTrainer(model, arguments, train_dataset=data, loss=loss, callbacks=[tell]))
+
+
+def _picking_loss(model: Any) -> Any:
+    """Cross-entropy over a group's logits; all passages of a batch go through the model at once."""
+    import torch
 
     class PickTheRightOne(torch.nn.Module):
-        """Cross-entropy over a group's logits; all passages of a batch go through the model at once."""
-
         def forward(self, inputs: list[list[str]], labels: Any = None, **_: Any) -> torch.Tensor:
             questions, columns = inputs[0], inputs[1:]
             pairs = [(question, text) for column in columns for question, text in zip(questions, column, strict=True)]
@@ -143,32 +134,7 @@ def _build_trainer(groups: Sequence[Group], plan: RerankPlan, runs: Path, progre
             logits = found.view(len(columns), len(questions)).T
             return torch.nn.functional.cross_entropy(logits, torch.zeros(len(questions), dtype=torch.long))
 
-    order = list(groups)
-    random.Random(SEED).shuffle(order)
-    columns = {"question": [one.question for one in order], "right": [one.right for one in order]}
-    columns |= {f"wrong_{place}": [one.wrong[place] for one in order] for place in range(len(order[0].wrong))}
-    arguments = CrossEncoderTrainingArguments(
-        output_dir=str(runs),
-        max_steps=plan.steps,
-        per_device_train_batch_size=min(plan.batch, len(order)),
-        learning_rate=plan.learning_rate,
-        warmup_steps=max(1, int(plan.steps * WARM_UP)),
-        save_strategy="steps",
-        save_steps=SAVE_EVERY,
-        save_total_limit=1,
-        logging_strategy="no",
-        report_to="none",
-        disable_tqdm=True,
-        use_cpu=True,
-        bf16=False,
-        fp16=False,
-        seed=SEED,
-        dataloader_pin_memory=False,
-    )
-    data = Dataset.from_dict(columns)
-    trainer = CrossEncoderTrainer(model, arguments, train_dataset=data, loss=PickTheRightOne(), callbacks=[Tell()])
-    trainer.remove_callback(PrinterCallback)  # it prints to stdout, where results go
-    return trainer
+    return PickTheRightOne()
 
 
 def score_pairs(bert: Any, input_ids: Any, attention_mask: Any, token_type_ids: Any) -> Any:

@@ -6,7 +6,6 @@
 Three sets of documents that share nothing: most of them teach, some choose weight and depth, the held-out ones judge.
 """
 
-import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -15,7 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from retrieval.adapt_pairs import Pair
+from retrieval.adapt import CANDIDATE, METRIC, MORE_TO_LEARN, check_enough
+from retrieval.adapt_pairs import Pair, text_hash
+from retrieval.adapt_run import Progress
 from retrieval.errors import UsageError, storage_errors
 from retrieval.evaluate import DEPTH as LISTED
 from retrieval.evaluate import Query, evaluate, make_row, section_of
@@ -30,14 +31,12 @@ from retrieval.rerank import (
     RerankRetriever,
     reorder,
 )
-from retrieval.rerank_train import Progress, RerankPlan, export_reranker, mine_groups, train_reranker
+from retrieval.rerank_train import WRONG, Group, RerankPlan, export_reranker, mine_groups, train_reranker
 from retrieval.retrievers import Hit, Retriever, make_hits
 from retrieval.significance import Comparison, compare
 from retrieval.view import View
 
-METRIC = "ndcg@10"
-LEAST_PAIRS = 100  # fewer teach chance
-LEAST_QUESTIONS = 20  # on held-out documents; fewer can show no significant gain
+LEAST_GROUPS = 50  # to learn from; fewer teach chance
 TUNING = 0.25  # of the documents that may be learnt from: they choose the weight, and are not taught
 LEAST_TUNING = 30  # questions; where people's are fewer, those of the pairs are added
 MOST_TUNING = 200  # more take time and change nothing
@@ -87,19 +86,21 @@ def adapt_reranker(
     """Train a candidate for `base` on `pairs` and judge it by `queries` (about documents that no pair is of).
 
     `calibration_queries` are about documents of the pairs; those about its tuning part choose the weight. `group_of` maps documents
-    to the larger thing that they are parts of, as in `build_pairs`. The exported model lies in `folder / "candidate"`. Raises `UsageError` where there is too little to learn from or to judge by.
+    to the larger thing that they are parts of, as in `build_pairs`. The exported model lies in `folder / "candidate"`. Raises `UsageError` where there is too little to learn
+    from, to tune with or to judge by.
     """
-    _check_enough(pairs, queries)
+    check_enough(pairs, queries)
     tuning = tuning_documents(pairs, group_of or {})
     taught = [pair for pair in pairs if pair.document not in tuning]
+    tuned_on = tuning_queries(view, pairs, calibration_queries, tuning, unit)
     groups = mine_groups(base, taught, plan.steps * plan.batch, progress)
+    _check_taught(groups, tuned_on, plan)
     started = time.perf_counter()
     model = train_reranker(groups, plan, folder, progress)
     seconds = time.perf_counter() - started
-    target = folder / "candidate" / RERANKER_MODEL
+    target = folder / CANDIDATE / RERANKER_MODEL
     export_reranker(model, target)
     encoder = OnnxCrossEncoder(target)
-    tuned_on = tuning_queries(view, pairs, calibration_queries, tuning, unit)
     weight, depth = choose_weight(base, encoder, tuned_on, unit, progress)
     judging = queries[:: max(1, len(queries) // MOST_JUDGING)]
     judged = _judge(RerankRetriever(base, encoder, weight, depth), judging, unit)
@@ -107,10 +108,17 @@ def adapt_reranker(
 
 
 def tuning_documents(pairs: Sequence[Pair], group_of: Mapping[str, str]) -> frozenset[str]:
-    """A fixed share of the documents that the pairs are about, by the hash of their (or their group's) ids."""
+    """A fixed share of the documents that the pairs are about, by the hash of their (or their group's) ids.
+
+    Of two groups or more, at least one weighs and at least one teaches.
+    """
     limit = int(TUNING * 2**32)
     documents = {pair.document for pair in pairs}
-    return frozenset(one for one in documents if _hash(f"tuning {group_of.get(one, one)}") < limit)
+    hashes = {group: text_hash(f"tuning {group}") for group in {group_of.get(one, one) for one in documents}}
+    in_order = sorted(hashes, key=lambda group: (hashes[group], group))
+    wanted = sum(value < limit for value in hashes.values())
+    chosen = set(in_order[: min(max(wanted, 1), len(in_order) - 1)])
+    return frozenset(one for one in documents if group_of.get(one, one) in chosen)
 
 
 def tuning_queries(
@@ -173,18 +181,11 @@ def _judge(
     return float(np.mean(before)), float(np.mean(now)), compare(now, before), float(np.median(times))
 
 
-def _check_enough(pairs: Sequence[Pair], queries: Sequence[Query]) -> None:
-    if len(pairs) < LEAST_PAIRS:
+def _check_taught(groups: Sequence[Group], tuned_on: Sequence[Query], plan: RerankPlan) -> None:
+    least = min(LEAST_GROUPS, plan.steps * plan.batch)
+    if len(groups) < least or not tuned_on:
         raise UsageError(
-            f"There are {len(pairs)} pairs to learn from; {LEAST_PAIRS} are needed.",
-            "Add documents, or make the training set first: savia dataset build",
+            f"Too few documents teach a reranker: {len(groups)} questions with {WRONG} wrong passages each ({least} are needed), "
+            f"and {len(tuned_on)} to choose its weight by (1 is).",
+            MORE_TO_LEARN,
         )
-    if len(queries) < LEAST_QUESTIONS:
-        raise UsageError(
-            f"Only {len(queries)} questions are about held-out documents; {LEAST_QUESTIONS} are needed to tell a gain from chance.",
-            "Add gold questions (savia evaluate propose), or make the training set first: savia dataset build",
-        )
-
-
-def _hash(text: str) -> int:
-    return int.from_bytes(hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:4], "big")

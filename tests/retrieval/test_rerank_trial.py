@@ -92,7 +92,13 @@ def test_documents_that_weigh_are_a_fixed_share_and_groups_stay_together(pairs: 
     tuning = tuning_documents(pairs, {})
     assert 0 < len(tuning) < 10 and tuning == tuning_documents(pairs[::-1], {})
     together = {f"p{n}": "one" if n < 10 else "two" for n in range(20)}
-    assert len(tuning_documents(pairs, together)) in (0, 10, 20)
+    assert len(tuning_documents(pairs, together)) == 10
+
+
+def test_however_few_documents_there_are_one_weighs_and_one_teaches(pairs: list[Pair]) -> None:
+    for count in range(2, 12):
+        assert 0 < len(tuning_documents(pairs[: 5 * count], {})) < count
+    assert tuning_documents(pairs[:5], {}) == frozenset()
 
 
 def test_peoples_questions_weigh_and_where_they_are_few_the_pairs_too(view: View, pairs: list[Pair]) -> None:
@@ -130,6 +136,19 @@ def test_too_little_to_learn_from_or_to_judge_by_is_said_at_once(view: View, pai
     for given, asked, reason in ((pairs[:24], held_out(), "24 pairs"), (pairs, held_out(1), "Only 1 questions")):
         with pytest.raises(UsageError, match=reason):
             adapt_reranker(view, base, given, asked, [], PLAN, tmp_path, silent)
+
+
+@pytest.mark.parametrize(("documents", "reason"), [(1, "and 0 to choose its weight"), (2, "0 questions with 3 wrong")])
+def test_a_reranker_that_few_documents_would_teach_is_refused_before_it_is_trained(
+    view: View, pairs: list[Pair], tmp_path: Path, documents: int, reason: str
+) -> None:
+    told: list[str] = []
+    many = pairs[: 5 * documents] * 20
+    with pytest.raises(UsageError, match=f"Too few documents teach a reranker.*{reason}"):
+        adapt_reranker(
+            view, Bm25Retriever(view), many, held_out(), [], PLAN, tmp_path, lambda stage, *_: told.append(stage)
+        )
+    assert "Training the reranker" not in told
 
 
 @pytest.mark.slow
