@@ -37,6 +37,7 @@ Benchmark = Callable[[Workspace], Iterator[Row]]
 BENCHMARKS: dict[str, Benchmark] = {
     "quality": quality.run,
     "adaptation": adaptation.run,
+    "adaptation_large": adaptation.run_large,
     "answers": answers.run,
     "api": api.run,
     "local_backend": local_backend.run,
