@@ -79,7 +79,7 @@ def _sections(workspace: Workspace) -> Iterator[Row]:
         f"p {best['probability']:.4f}, {found['questions']} questions",
         f"{bound}, significant",
         (1 - now) * 2 <= 1 - before and best["probability"] <= LEVEL,
-        found,
+        _figures(found),
     )
     yield _reranker(SECTIONS, found["reranker"])
 
@@ -99,7 +99,7 @@ def _articles(workspace: Workspace) -> Iterator[Row]:
         f"(p {hybrid['probability']:.4f}), {found['questions']} questions",
         bound,
         now["dense"] >= LEAST_DENSE and not lost,
-        found,
+        _figures(found),
     )
     if mixed := mixed_collection(workspace):
         yield _foreign(workspace, mixed, "packaged", PACKAGED)
@@ -147,8 +147,13 @@ def _reranker(name: str, found: Any) -> Row:
         f"{'kept' if found['kept'] else 'not kept'}); p50 {found['milliseconds']:.0f} ms",
         f"p50 <= {RERANKED_MS} ms",
         found["milliseconds"] <= RERANKED_MS,
-        found,
+        _figures(found),
     )
+
+
+def _figures(found: Any) -> dict[str, Any]:
+    """What is kept of a result: no place of this machine."""
+    return {name: value for name, value in found.items() if name not in ("candidate", "folder", "reranker")}
 
 
 def _timed_large(workspace: Workspace) -> Row:
@@ -168,5 +173,5 @@ def _timed(name: str, found: Any, bound: int) -> Row:
         f"questions about held-out documents {found['hybrid']['difference']:+.4f}, {low:+.4f} to {high:+.4f})",
         f"<= {bound} s",
         found["seconds"] <= bound,
-        found,
+        _figures(found),
     )
