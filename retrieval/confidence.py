@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from retrieval.followups import Rewriter
 from retrieval.prior import without_names
-from retrieval.quantity import asks_quantity, gives_quantity
+from retrieval.quantity import asking_words, asks_quantity, gives_quantity
 from retrieval.retrievers import Hit
 from retrieval.sentences import sentence_spans
 from retrieval.view import View
@@ -102,17 +102,24 @@ def signs(view: View, question: str, hits: Sequence[Hit], rewriter: Rewriter, wo
     put = min(wording.score(without_names(question, rewriter.names)), MOST_FAMILIAR) if wording else 0.0
     if not total:  # nothing but a name: "la ruda"
         return np.array([1.0, 0.0, float(known), 0.0, strength, near, 0.0, put])
-    uncounted = asks_quantity(question) and not _is_counted(view, mass, total, hits[:TOP])
+    uncounted = asks_quantity(question) and not _is_counted(view, question, names, hits[:TOP])
     return np.array([said / total, unknown / total, float(known), asks / total, strength, near, float(uncounted), put])
 
 
-def _is_counted(view: View, mass: dict[str, float], total: float, hits: Sequence[Hit]) -> bool:
+def _is_counted(view: View, question: str, names: Collection[str], hits: Sequence[Hit]) -> bool:
     """Whether a sentence of the hits has a number and enough of the question's words."""
+    asking = set(view.analyzer.terms(asking_words(question)))
+    mass = {
+        term: view.term_idf(number)
+        for term, number in view.query_terms(question)
+        if term not in names and term not in asking
+    }
+    enough = SPOKEN_OF * sum(mass.values())
     for hit in hits:
         text = hit.passage.text
         for start, end in sentence_spans(text):
             sentence = text[start:end]
-            if gives_quantity(sentence) and _mass_in(mass, view.analyzer.terms(sentence)) >= SPOKEN_OF * total:
+            if gives_quantity(sentence) and _mass_in(mass, view.analyzer.terms(sentence)) >= enough:
                 return True
     return False
 

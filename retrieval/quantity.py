@@ -17,6 +17,8 @@ _ASKS = re.compile(
     r"|\b(cuesta|cuestan)\b"
     r"|\b(how (much|many|long|old|often|far)|what (is the )?(price|dose|dosage|temperature|percentage|amount)|price of|cost of)\b"
 )
+# Words of the question alone: "how long" is answered by "forty minutes", not by something long.
+_ASKING = re.compile(r"\bhow (much|many|long|old|often|far)\b")
 # "un" and "one" are articles and pronouns far more often than counts.
 _GIVES = re.compile(
     r"\d|\b(dos|tres|cuatro|cinco|seis|siete|ocho|nueve|diez|once|doce|trece|catorce|quince|dieci\w+|veint\w+|treinta|cuarenta"
@@ -33,3 +35,12 @@ def asks_quantity(question: str) -> bool:
 
 def gives_quantity(sentence: str) -> bool:
     return bool(_GIVES.search(fold_accents(sentence.lower())))
+
+
+def asking_words(question: str) -> str:
+    """Those words of a question for a number that no answer repeats.
+
+    >>> asking_words("How long do I bake the bread?")
+    'how long'
+    """
+    return " ".join(match.group() for match in _ASKING.finditer(fold_accents(question.lower())))

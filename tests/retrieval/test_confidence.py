@@ -109,6 +109,16 @@ def test_a_question_for_a_number_that_no_sentence_gives_is_uncounted(write_pack:
     assert signs_of(index, "¿quita lombrices?")["uncounted"] == 0.0
 
 
+def test_how_long_is_answered_by_a_time_and_not_by_something_long(write_pack: WritePack, index: Index) -> None:
+    write_pack(
+        {"bread.md": "# Bread\n\nBake the loaf for forty minutes."}, config=PACK.replace("language: es", "language: en")
+    )
+    index = Index(load_domain("tiny", index.settings.domains_dir), index.settings)
+    index.sync(None)
+    assert signs_of(index, "How long do I bake the bread?")["uncounted"] == 0.0
+    assert signs_of(index, "How many eggs does the bread need?")["uncounted"] == 1.0
+
+
 def test_the_wording_counts_with_the_names_masked(index: Index) -> None:
     wording = Wording.fit(["¿a cómo está xx?", "¿para qué sirve xx?"], [False, True])
     view = index.view()
