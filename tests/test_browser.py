@@ -81,7 +81,8 @@ def choose_writer(page: Page, name: str) -> None:
 
 
 def highlighted(page: Page) -> list[str]:
-    """The texts of the highlighted quotations, top to bottom."""
+    """The texts of the highlighted quotations, top to bottom, once the passages are drawn below the finished answer."""
+    page.locator('[class*="st-key-passages"] .stMarkdownColoredBackground').first.wait_for()
     return page.locator('[class*="st-key-passages"] .stMarkdownColoredBackground').all_inner_texts()
 
 
@@ -125,6 +126,7 @@ def test_nothing_is_wider_than_a_narrow_screen(page: Page, address: str) -> None
     page.goto(address)
     ask(page, "¿Qué es el susto y cómo se cura?")
     assert page.evaluate("document.documentElement.scrollWidth") <= 400
+    page.locator('[class*="st-key-passages"]').wait_for()
     assert page.evaluate(GAP_BELOW_ANSWER) >= 0
 
 
