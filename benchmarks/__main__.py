@@ -1,6 +1,6 @@
 """`python -m benchmarks [NAME ...] [--quick]`: measure, print, and write results.json and the table of README.md.
 
-make bench                              # everything, about 40 minutes on two cores
+make bench                              # everything, some two hours on two cores
 python -m benchmarks commands answers   # these groups; the other rows stay as they are
 """
 
@@ -72,7 +72,7 @@ def main() -> int:
 
 
 def _run(name: str, workspace: Workspace) -> Iterator[Row]:
-    """The rows of one benchmark, printed as they come; a failure is a row and does not end a run of 40 minutes."""
+    """The rows of one benchmark, printed as they come; a failure is a row and does not end a run of hours."""
     try:
         for row in BENCHMARKS[name](workspace):
             _print(row)

@@ -79,11 +79,13 @@ def _evaluate(options: EvaluateOptions, settings: RetrievalSettings) -> tuple[Ev
     queries = judged(task.queries, read_qrels(options.qrels)) if options.qrels else task.queries
     view = task.index.view()
     runs: dict[str, Sequence[Row]] = {}
-    for variant in variants:
-        retriever = build_variant(variant, task.index, view, embedder, fusion_method(options.fusion))
+    # All are built before the first is asked: one that there is not is told at once.
+    method = fusion_method(options.fusion)
+    retrievers = {one.label: build_variant(one, task.index, view, embedder, method) for one in variants}
+    for label, retriever in retrievers.items():
         with progress_bar() as progress:
             found = evaluate(retriever, queries, task.unit, lambda done: progress("ask", done, len(queries)))
-        runs[variant.label] = found
+        runs[label] = found
     for path in options.runs:
         rankings = read_run(path)
         runs[path.stem] = [make_row(query, rankings.get(query.id, []), 0.0) for query in queries]
