@@ -163,6 +163,7 @@ def _start(
     except KeyboardInterrupt:
         _tell_how_to_go_on(run)
         raise
+    _leave_the_group()
     if not _is_first():
         return
     if not as_json:
@@ -203,6 +204,20 @@ def _choose_folder(given: Path | None, models: Path, domain: str) -> RunFolder:
 def _is_first() -> bool:
     """Whether this is the process that speaks and writes, where several train together."""
     return os.environ.get("RANK", "0") == "0"
+
+
+def _leave_the_group() -> None:
+    """End the talk between processes that train together, after a run that went well.
+
+    A process that ends with its group's threads alive may be aborted (pytorch issue 190489). After a failure nobody
+    waits: the others may stand in an operation that this process will never join; the launcher ends them.
+    """
+    from torch import distributed
+
+    if distributed.is_available() and distributed.is_initialized():
+        gc.collect()  # the wrapped model holds the group; its threads end with the last that does
+        distributed.barrier()
+        distributed.destroy_process_group()
 
 
 def train(recipe: Recipe, run: RunFolder, home: RetrievalSettings, checkpoint: Path | None = None) -> dict[str, float]:
