@@ -14,6 +14,7 @@ from typing import Any
 from assistant.backends.base import ChatBackend, adapter_of, budget_of
 from assistant.certainty import answer_confidence, support_share
 from assistant.citations import Citation, cite
+from assistant.intent import read_intent
 from assistant.messages import Message, Options, Piece, Source
 from assistant.prompts import Budget, build_messages, make_sources
 from assistant.safety import Notice, document_warnings, red_flags
@@ -23,7 +24,7 @@ from retrieval.errors import UsageError
 from retrieval.followups import Rewriter, Turn
 from retrieval.rerank import TwoStepRetriever
 from retrieval.retrievers import Hit, Retriever
-from retrieval.view import View
+from retrieval.view import DocumentInfo, View
 
 SOURCES = 8  # passages offered to the backend
 MAX_QUESTION = 4_000  # characters; a longer "question" is a document
@@ -239,11 +240,20 @@ class AnswerStream:
         """Red flags of the question, then warnings of the documents that it names or, where it names none, that come first."""
         assistant = self._assistant
         yield from red_flags(self.question, assistant.domain.config)
-        subjects = {number for _, documents in assistant.rewriter.names.find(self.searched) for number in documents}
-        named = [assistant.view.document(number) for number in sorted(subjects)]
+        documents = self._named(self.searched)
         # A refusal about a dangerous plant still warns of it; what was merely found first is no subject then.
-        found = {hit.document.id: hit.document for hit in tops}
-        yield from document_warnings(named or ([] if self.abstained else list(found.values())))
+        if tops and not self.abstained:
+            documents = documents or [hit.document for hit in tops]
+            if read_intent(self.question, assistant.domain.config.language).kind == "list":
+                documents = [*documents, *self._named(tops[0].passage.text)]  # what the list recommends
+        yield from document_warnings(documents)
+
+    def _named(self, text: str) -> list[DocumentInfo]:
+        """The documents that a text names, in reading order of the corpus."""
+        found = self._assistant.rewriter.names.find(text)
+        return [
+            self._assistant.view.document(number) for number in sorted({n for _, numbers in found for n in numbers})
+        ]
 
     def _keep(self, piece: Piece) -> Piece:
         if piece.text:  # one without text only says that the backend still waits

@@ -3,10 +3,10 @@
     fitted = fit_prior(view, embedder, queries, names, config.sections)      # None: too few questions, or no section roles
     Prior(view, names, config.sections, fitted.weights, fitted.asking)
 
-A listwise softmax (Cao et al. 2007, "Learning to Rank: From Pairwise Approach to Listwise Approach") over six kinds of
+A listwise softmax (Cao et al. 2007, "Learning to Rank: From Pairwise Approach to Listwise Approach") over seven kinds of
 features of a section: its best passage's BM25 and cosine as z-scores, whether its document is named, how probable the question
-makes its role, how much of the question its document says if it is not named, and its role's own standing. The role model that
-a question is judged by never saw a question on its document.
+makes its role, how much of the question its document says if it is not named, how typical the question's words are of its heading,
+and its role's own standing. The role model that a question is judged by never saw a question on its document.
 """
 
 import hashlib
@@ -23,15 +23,16 @@ from retrieval.domain import ROLES, SectionRule
 from retrieval.embedders import Embedder
 from retrieval.evaluate import Query
 from retrieval.followups import Names
-from retrieval.prior import Prior, PriorWeights, passage_roles, without_names
+from retrieval.prior import Prior, PriorWeights, passage_roles, remove_names, without_names
+from retrieval.section_kinds import SectionKinds
 from retrieval.view import Scores, View
 
 LEAST_QUESTIONS = 60  # fewer cannot say how roles are asked for
 FOLDS = 5
 CANDIDATES = 60  # sections among which a question's right ones must win
-RIDGE = 1.0
+RIDGE = 0.3
 FIRST_WEIGHTS = (0.9, 0.1, 3.0)  # chooses the candidates: words, meaning, subject
-BEFORE_ROLES = 5  # columns before a column a role
+BEFORE_ROLES = 6  # columns before a column a role
 SHARE_SCALE = 3.0  # brings a document's share to the size of the other features, for the penalty's sake
 
 
@@ -77,6 +78,7 @@ class _Sections:
     numbers: dict[str, int]
     of_passage: NDArray[np.int64]
     roles: NDArray[np.int64]
+    kinds: SectionKinds
 
     @classmethod
     def of(cls, view: View, rules: Mapping[str, SectionRule]) -> "_Sections":
@@ -84,7 +86,7 @@ class _Sections:
         of_passage = np.array([numbers.setdefault(view.section_of(row)[0], len(numbers)) for row in range(len(view))])
         roles = np.full(len(numbers), len(ROLES))
         roles[of_passage] = passage_roles(view, rules)
-        return cls(numbers, of_passage, roles)
+        return cls(numbers, of_passage, roles, SectionKinds(view))
 
     def wanted(self, query: Query) -> list[int]:
         return [self.numbers[name] for name in query.relevant if name in self.numbers]
@@ -92,7 +94,7 @@ class _Sections:
     def features(
         self, view: View, embedder: Embedder, text: str, names: Names | None, asking: Asking
     ) -> NDArray[np.float64]:
-        """(sections, 5 + roles): words, meaning, subject, log-probability of the role, document, then one column a role."""
+        """(sections, 6 + roles): words, meaning, subject, log-probability of the role, document, kind, then one column a role."""
         vector = embedder.embed_query(text)
         mean, deviation = view.moments.mean_and_deviation(vector)
         lexical = view.lexical_scores(text)
@@ -101,10 +103,13 @@ class _Sections:
         named = Prior(view, names).named(text).astype(np.float32)
         asked = asking.log_probabilities(without_names(text, names))
         share = SHARE_SCALE * document_shares(view, text)[view.document_rows] * (1 - named)
-        words, meaning, subject, document = (self._best(scores) for scores in (lexical, dense, named, share))
+        kind = self.kinds.scores(remove_names(text, names))
+        words, meaning, subject, document, kind = (
+            self._best(scores) for scores in (lexical, dense, named, share, kind)
+        )
         roles = np.eye(len(ROLES) + 1)[self.roles][:, : len(ROLES)]
         asks = np.append(asked, asked.mean())[self.roles]
-        return np.column_stack([words, meaning, subject, asks, document, roles])
+        return np.column_stack([words, meaning, subject, asks, document, kind, roles])
 
     def _best(self, scores: Scores) -> NDArray[np.float64]:
         best = np.full(len(self.numbers), -np.inf)
@@ -149,9 +154,9 @@ def _fit(rows: Sequence[tuple[NDArray[np.float64], NDArray[np.bool_]]]) -> NDArr
 
 def _weights(found: NDArray[np.float64]) -> PriorWeights:
     """In deviations of the fused score, whose words and vectors weigh one together."""
-    subject, asks, document = (round(float(value), 4) for value in found[2:BEFORE_ROLES] / (found[0] + found[1]))
+    subject, asks, document, kind = (round(float(value), 4) for value in found[2:BEFORE_ROLES] / (found[0] + found[1]))
     roles: dict[str, float] = {
         role: round(float(value / (found[0] + found[1])), 4)
         for role, value in zip(ROLES, found[BEFORE_ROLES:], strict=True)
     }
-    return PriorWeights(subject, asks, roles, round(SHARE_SCALE * document, 4))
+    return PriorWeights(subject, asks, roles, round(SHARE_SCALE * document, 4), kind)

@@ -1,5 +1,5 @@
 """What a question says about where its answer stands beside the words of single passages: which document it names, how much of it
-the others say, and which kind of section it asks for.
+the others say, which kind of section it asks for, and under which heading its words are at home.
 
     prior = Prior(view, names, config.sections, PriorWeights(), asking)
     prior.scores("¿la ruda es peligrosa?")       # one addend a passage, in deviations of the fused score
@@ -17,6 +17,7 @@ from retrieval.asking import Asking
 from retrieval.document_share import document_shares
 from retrieval.domain import ROLES, Role, SectionRule
 from retrieval.followups import Names
+from retrieval.section_kinds import SectionKinds
 from retrieval.view import Scores, View
 
 SUBJECT_BONUS = 3.0  # in deviations of the fused score; where nothing was calibrated. Herbolaria: recall@5 0.66 -> 0.75
@@ -31,6 +32,7 @@ class PriorWeights:
     asks: float = 0.0  # times the log-probability of the section's role
     roles: Mapping[str, float] = field(default_factory=dict)  # a role's own standing
     document: float = 0.0  # times the share of the question that the whole document says, if it is not named
+    kind: float = 0.0  # times how typical the question's words are of the section's heading, in deviations
 
 
 class Prior:
@@ -49,6 +51,7 @@ class Prior:
         self.weights = weights or PriorWeights()
         self._asking = asking
         self._roles = passage_roles(view, rules or {}) if asking else np.zeros(0, np.int64)
+        self._kinds = SectionKinds(view) if self.weights.kind else None
         self._standing = np.array([*(self.weights.roles.get(role, 0.0) for role in ROLES), 0.0], np.float32)
 
     def named(self, question: str) -> NDArray[np.bool_]:
@@ -65,6 +68,8 @@ class Prior:
         if self.weights.document:
             shares = document_shares(self.view, question)[self.view.document_rows]
             total = total + self.weights.document * np.where(named, 0, shares)
+        if self._kinds is not None:
+            total = total + self.weights.kind * self._kinds.scores(remove_names(question, self.names))
         if self._asking is not None:
             asked = self.weights.asks * self._asking.log_probabilities(without_names(question, self.names))
             # A section whose role is not known is neither asked for nor ruled out: the mean of the others.
@@ -79,6 +84,14 @@ def without_names(question: str, names: Names | None) -> str:
         return question
     named = set(names.words(question).split())
     return " ".join(NAME if word in named else word for word in names.split(question))
+
+
+def remove_names(question: str, names: Names | None) -> str:
+    """The question without the words that name a document."""
+    if names is None:
+        return question
+    named = set(names.words(question).split())
+    return " ".join(word for word in names.split(question) if word not in named)
 
 
 def section_role(heading_path: Sequence[str], rules: Mapping[str, SectionRule]) -> Role | None:

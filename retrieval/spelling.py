@@ -8,16 +8,20 @@ Only unknown terms come here, so a correctly typed question is never changed. Or
 
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 
 from retrieval.lexical import stop_words
 
 LEAST_LENGTH = 4  # shorter terms are too close to everything
+LEAST_ALIKE = 3  # the same, by sound
 LONG = 8
 SURE = 6  # in longer words one wrong vowel is a slip, in shorter ones another word
 MOST_SUGGESTIONS = 3
 NEAREST = 12  # known terms looked at by edits
+MOST_RESPELLINGS = 64  # of a word
+MOST_CHANGES = 3
+SHORT = 5  # letters: with more than one change such a word is another one (ayer, hallar)
 
 _SOUNDS = [
     (re.compile(r"[bv](?=ue)"), "g"),  # güeno, agüelo
@@ -47,6 +51,48 @@ def spanish_sound(word: str) -> str:
     return word
 
 
+_RESPELLED = [
+    (re.compile(r"^(?=[aeiou])"), ("h",)),
+    (re.compile(r"(?<=[aeiou])(?=[aeiou])"), ("h",)),
+    (re.compile(r"b"), ("v",)),
+    (re.compile(r"v"), ("b",)),
+    (re.compile(r"s(?=[ei])"), ("c", "z")),
+    (re.compile(r"s(?![ei])"), ("z",)),
+    (re.compile(r"c(?=[ei])"), ("s", "z")),
+    (re.compile(r"z(?=[ei])"), ("c", "s")),
+    (re.compile(r"z(?![ei])"), ("s",)),
+    (re.compile(r"k(?=[ei])"), ("qu",)),
+    (re.compile(r"k(?![ei])"), ("c",)),
+    (re.compile(r"ll"), ("y",)),
+    (re.compile(r"y"), ("ll",)),
+    (re.compile(r"j(?=[ei])"), ("g",)),
+    (re.compile(r"g(?=[ei])"), ("j",)),
+    (re.compile(r"n"), ("ñ",)),
+]
+
+
+def respellings(word: str) -> Iterator[str]:
+    """Other spellings of a Spanish word with the same sound, those with fewest changes first; `MOST_RESPELLINGS` at most.
+
+    Endings are cut from words, not from sounds: "eridas" and "heridas" have no stem in common, though they sound alike.
+
+    >>> "heridas" in respellings("eridas"), "ceniza" in respellings("senisa")
+    (True, True)
+    """
+    seen, front = {word}, [word]
+    for _ in range(MOST_CHANGES if len(word) > SHORT else 1):
+        changed = [other for known in front for other in _changed_once(known)]
+        front = [other for other in dict.fromkeys(changed) if other not in seen][: MOST_RESPELLINGS - len(seen)]
+        seen.update(front)
+        yield from front
+
+
+def _changed_once(word: str) -> Iterator[str]:
+    for pattern, others in _RESPELLED:
+        for match in pattern.finditer(word):
+            yield from (word[: match.start()] + other + word[match.end() :] for other in others)
+
+
 @cache
 def filler_sounds(language: str) -> frozenset[str]:
     """How a language's stop words sound, for those that are typed as they sound: komo, kien, ase."""
@@ -64,16 +110,17 @@ class Speller:
             for term in self._terms:
                 self._sounds[spanish_sound(term)].append(term)
 
+    def alike(self, term: str) -> tuple[str, ...]:
+        """Up to three known terms of the same Spanish sound."""
+        if self._language != "es" or len(term) < LEAST_ALIKE or term.isdigit():
+            return ()
+        return tuple(self._sounds.get(spanish_sound(term), ())[:MOST_SUGGESTIONS])
+
     def suggest(self, term: str) -> tuple[str, ...]:
         """Up to three known terms that `term` may stand for; empty when nothing is near."""
         if term.isdigit():
             return ()
-        alike = self._sounds.get(spanish_sound(term), []) if self._language == "es" and len(term) > 2 else []
-        if alike:
-            return tuple(alike[:MOST_SUGGESTIONS])
-        if len(term) < LEAST_LENGTH:
-            return ()
-        return self._by_edits(term)
+        return self.alike(term) or (self._by_edits(term) if len(term) >= LEAST_LENGTH else ())
 
     def _by_edits(self, term: str) -> tuple[str, ...]:
         from rapidfuzz.distance import OSA

@@ -24,7 +24,7 @@ from retrieval.files import read_json, write_atomically
 from retrieval.lexical import Analyzer, Postings, TermCounts, Vocabulary, idf, score_terms
 from retrieval.moments import Moments
 from retrieval.passages import Passage
-from retrieval.spelling import Speller, filler_sounds, spanish_sound
+from retrieval.spelling import LEAST_ALIKE, Speller, filler_sounds, respellings, spanish_sound
 from retrieval.text import fold_accents
 from retrieval.vectors import map_vectors
 
@@ -233,8 +233,20 @@ class View:
         fillers = filler_sounds(self.analyzer.language)
         if not fillers:
             return self.analyzer.terms(question)
-        terms = [(word, term) for word in self.analyzer.words(question) for term in self.analyzer.terms(word)]
-        return [term for word, term in terms if self.known_number(term) >= 0 or spanish_sound(word) not in fillers]
+        found = []
+        for word in self.analyzer.words(question):
+            for term in self.analyzer.terms(word):
+                if self.known_number(term) >= 0 or spanish_sound(word) not in fillers:
+                    found.append(self._respelled(word, term))
+        return found
+
+    def _respelled(self, word: str, term: str) -> str:
+        """The term, or where neither it nor its sound is known, the known term of the word in another spelling."""
+        if self.known_number(term) >= 0 or len(word) <= LEAST_ALIKE or self.speller.alike(term):
+            return term
+        others = (other for spelling in respellings(word) for other in self.analyzer.terms(spelling))
+        # A spelling that is no word may be cut to a stump that is another word's.
+        return next((other for other in others if len(other) >= len(term) - 1 and self.known_number(other) >= 0), term)
 
     def _spelled(self, term: str) -> list[tuple[str, int]]:
         """The term itself if a passage has it, else known terms that it may stand for, else itself with -1."""

@@ -10,6 +10,7 @@ from assistant.backends.scripted import ScriptedBackend
 from assistant.messages import Message, Options, Piece
 from assistant.prompts import Budget
 from retrieval.errors import BackendError, UsageError
+from retrieval.index import Index
 from tests.assistant.conftest import MakeAssistant
 
 REFUSAL = "No lo encuentro en los documentos."
@@ -78,6 +79,18 @@ def test_a_model_that_replies_with_the_refusal_has_abstained(make_assistant: Mak
 def test_the_warning_of_the_document_asked_about_comes_first(make_assistant: MakeAssistant) -> None:
     stream = make_assistant(ScriptedBackend([])).ask("¿Para qué se usa la manzanilla?")
     assert [notice.name for notice in stream.red_flags] == ["Manzanilla"]
+
+
+def test_a_list_comes_with_the_warnings_of_what_it_recommends(
+    three_remedies: Index, make_assistant: MakeAssistant
+) -> None:
+    listed = "# Huasteca\n\n## Plantas\n\n| Planta | Uso |\n|---|---|\n| Manzanilla | dolor de panza |\n| Guayaba | diarrea |\n"
+    (three_remedies.domain.corpus / "huasteca.md").write_text(listed, encoding="utf-8")
+    three_remedies.sync(None)
+    stream = make_assistant(ScriptedBackend([])).ask("¿qué plantas se usan en la Huasteca para la panza?")
+    assert [notice.name for notice in stream.red_flags] == ["Manzanilla"]
+    other = make_assistant(ScriptedBackend([])).ask("¿qué es la Huasteca?")
+    assert other.red_flags == ()
 
 
 def test_a_refusal_about_a_document_with_a_warning_still_warns(make_assistant: MakeAssistant) -> None:

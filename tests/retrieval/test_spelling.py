@@ -3,7 +3,7 @@
 import pytest
 
 from retrieval.lexical import Analyzer
-from retrieval.spelling import Speller, filler_sounds, spanish_sound
+from retrieval.spelling import MOST_RESPELLINGS, Speller, filler_sounds, respellings, spanish_sound
 
 WORDS = (
     "sábila riñón hígado empacho niño gordolobo toloache hierbabuena corazón zacate huesos guayaba lluvia manzanilla"
@@ -70,3 +70,20 @@ def test_a_stop_word_typed_as_it_sounds_is_a_filler() -> None:
 
 def test_countryside_spellings_of_bue_are_one_sound() -> None:
     assert len({spanish_sound(word) for word in ("buena", "wena", "guena", "huena")}) == 1
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"), [("ongos", "hongos"), ("crese", "crece"), ("kema", "quema"), ("almoada", "almohada")]
+)
+def test_other_spellings_of_a_sound(typed: str, meant: str) -> None:
+    assert meant in respellings(typed)
+
+
+def test_other_spellings_sound_the_same_and_are_few_and_each_once() -> None:
+    found = list(respellings("ciceroneazuzabyllevesinnin"))
+    assert len(set(found)) == len(found) <= MOST_RESPELLINGS
+    assert {spanish_sound(word) for word in respellings("senisa")} == {spanish_sound("ceniza")}
+
+
+def test_a_short_word_is_respelled_in_one_place_only() -> None:
+    assert "hayer" in respellings("ayer") and "haller" not in respellings("ayer")

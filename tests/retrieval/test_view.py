@@ -89,6 +89,19 @@ def test_a_mistyped_word_is_read_as_the_one_the_corpus_knows(view: View) -> None
     assert view.query_terms("epasote") == view.query_terms("epazote")
 
 
+def test_a_word_whose_ending_is_cut_otherwise_is_read_by_its_spelling(
+    write_pack: WritePack, settings: RetrievalSettings
+) -> None:
+    """The stemmer makes "her" of heridas and "erid" of eridas: as stems they do not sound alike."""
+    write_pack({"uno.md": "# Uno\n\nLava heridas con hojas. Ya la hallaron."})
+    index = Index(load_domain("tiny", settings.domains_dir), settings)
+    index.sync(None)
+    view = index.view()
+    for typed, meant in (("eridas", "heridas"), ("ojas", "hojas")):
+        assert view.query_terms(typed) == view.query_terms(meant) and view.query_terms(typed)[0][1] >= 0
+    assert view.query_terms("ayer")[0][1] == -1  # not "haller"
+
+
 def test_an_unknown_word_that_sounds_like_a_stop_word_is_dropped(view: View) -> None:
     assert view.plain_terms("komo ase la sabila") == view.plain_terms("cómo hace la sábila") == ["sabil"]
 
