@@ -9,7 +9,7 @@ identity. Test judgements are never looked at.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,22 +20,23 @@ from retrieval.confidence import SIGN_NAMES
 from retrieval.embedders import Embedder
 from retrieval.evaluate import Query
 from retrieval.files import read_json, write_json
-from retrieval.lexical import ANALYZER_VERSION, K1, B, idf
+from retrieval.lexical import ANALYZER_VERSION, DEFAULT_BM25, Bm25, idf
 from retrieval.prior import Prior
-from retrieval.retrievers import Fusion, fuse, zscore
+from retrieval.retrievers import CANDIDATES, Fusion, fuse, zscore
 from retrieval.sentences import sentence_spans
+from retrieval.unit_gain import best_of, gain, sections_of
 from retrieval.view import Scores, View
 
 WEIGHTS = tuple(round(step * 0.05, 2) for step in range(21))
 SAMPLE = 256  # pseudo-questions: the standard error of the mean nDCG is then about 0.02, the same for all weights
 LEAST_LABELS = 30  # fewer calibration questions than this say less than the corpus itself
-RANKS = 10
 SEED = 13
 
 Source = Literal["gold", "unlabelled", "default"]
 
 
-MADE_FOR = f"terms {ANALYZER_VERSION}; {', '.join(SIGN_NAMES)}"
+LEARNT = 2  # raise when more or other things are learnt
+MADE_FOR = f"{LEARNT}; terms {ANALYZER_VERSION}; {', '.join(SIGN_NAMES)}"
 """What the stored numbers mean: those of another version are learnt anew, not misread."""
 
 
@@ -51,6 +52,8 @@ class Calibration:
     threshold: dict[str, Any] | None = None  # the abstention model (retrieval/confidence.py)
     prior: dict[str, Any] | None = None  # what a question says about where to look (retrieval/prior.py)
     asking: str = ""  # the model of what questions ask for (retrieval/asking.py)
+    bm25: Bm25 = DEFAULT_BM25  # which the view's postings are scored with
+    candidates: int = CANDIDATES  # of each list, where hybrid takes Chroma's (retrieval/candidates.py)
 
 
 def read_calibration(index: Path, embedder_fingerprint: str) -> Calibration:
@@ -58,14 +61,21 @@ def read_calibration(index: Path, embedder_fingerprint: str) -> Calibration:
     try:
         written = read_json(index / "calibration.json")
         made_for = written.pop("made_for", "")
-        stored = Calibration(**written)
+        stored = Calibration(**{**written, "bm25": Bm25(*written.get("bm25", ()))})
     except (OSError, ValueError, TypeError, AttributeError):
         return Calibration()
     if made_for != MADE_FOR:
         return Calibration()
     if stored.embedder == embedder_fingerprint:
         return stored
-    return Calibration(threshold=stored.threshold, prior=stored.prior, asking=stored.asking)
+    return replace(
+        stored, weight=Fusion().weight, source="default", questions=0, curve=None, embedder="", candidates=CANDIDATES
+    )
+
+
+def read_bm25(index: Path) -> Bm25:
+    """The constants that the next view is to be scored with."""
+    return read_calibration(index, "").bm25
 
 
 def write_calibration(index: Path, calibration: Calibration) -> None:
@@ -89,7 +99,7 @@ def calibrate_gold(
     view: View, embedder: Embedder, queries: Sequence[Query], prior_of: PriorOf = lambda query: None
 ) -> Calibration:
     """The weight with the best nDCG@10 on labelled questions, by section."""
-    units, unit_of = _units(view)
+    units, unit_of = sections_of(view)
     gains = []
     for query in queries:
         wanted = [units[name] for name in query.relevant if name in units]
@@ -104,7 +114,7 @@ def calibrate_gold(
 
 def calibrate_unlabelled(view: View, embedder: Embedder, sample: int = SAMPLE) -> Calibration:
     """The weight with the best nDCG@10 at finding a section from one of its sentences."""
-    units, unit_of = _units(view)
+    units, unit_of = sections_of(view)
     probes = list(_probes(view, sample))
     if not probes:
         return Calibration(embedder=embedder.fingerprint)
@@ -127,6 +137,11 @@ class _Probe:
     row: int
     sentence: str
     rest: str  # what is embedded of the passage without the sentence
+
+
+def pseudo_questions(view: View, sample: int) -> list[str]:
+    """Sentences of up to `sample` passages, spread over the corpus."""
+    return [probe.sentence for probe in _probes(view, sample)]
 
 
 def _probes(view: View, sample: int) -> Iterator[_Probe]:
@@ -152,7 +167,8 @@ def _score_without(view: View, probe: _Probe, lengths: NDArray[np.int64]) -> flo
     counts = dict(zip(view.counts.terms[start:end].tolist(), view.counts.counts[start:end].tolist(), strict=True))
     terms = [view.vocabulary.numbers[term] for term in view.analyzer.terms(probe.sentence)]
     length = lengths[probe.row] - len(terms)
-    norm = K1 * (1 - B + B * length / max(float(lengths.mean()), 1.0))
+    k1, b = view.bm25
+    norm = k1 * (1 - b + b * length / max(float(lengths.mean()), 1.0))
     score = 0.0
     for term in terms:
         left = counts.get(term, 0) - terms.count(term)
@@ -172,27 +188,9 @@ def _dense(view: View, vector: NDArray[np.float32]) -> Scores:
     return np.asarray(np.nan_to_num((view.dense_scores(vector) - mean) / deviation), np.float32)
 
 
-def _units(view: View) -> tuple[dict[str, int], NDArray[np.int64]]:
-    """Sections as numbers: by id, and for every passage."""
-    units: dict[str, int] = {}
-    of = [units.setdefault(view.section_of(row)[0], len(units)) for row in range(len(view))]
-    return units, np.array(of, np.int64)
-
-
 def _gains(lexical: Scores, dense: Scores, unit_of: NDArray[np.int64], units: int, wanted: list[int]) -> list[float]:
-    """nDCG@10 at every weight; a unit scores as its best passage."""
-    ideal = sum(1 / np.log2(rank + 1) for rank in range(1, min(len(wanted), RANKS) + 1))
-    gains = []
-    for weight in WEIGHTS:
-        best = np.full(units, -np.inf, np.float32)
-        np.maximum.at(best, unit_of, fuse(lexical, dense, weight))
-        others = np.delete(best, wanted)
-        # A tie with another unit is lost: where one side finds nothing at all, it must not look perfect.
-        ranks = np.sort([int((best[wanted] > best[unit]).sum() + (others >= best[unit]).sum()) for unit in wanted])
-        # Equal scores among the wanted ones share a rank; the k-th of them stands at least at place k.
-        places = np.maximum(ranks, np.arange(len(ranks)))
-        gains.append(float(sum(1 / np.log2(place + 2) for place in places if place < RANKS) / ideal))
-    return gains
+    """nDCG@10 at every weight."""
+    return [gain(best_of(fuse(lexical, dense, weight), unit_of, units), wanted) for weight in WEIGHTS]
 
 
 def _choose(gains: list[list[float]], source: Source, embedder: Embedder) -> Calibration:

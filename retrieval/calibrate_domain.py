@@ -10,13 +10,16 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
-from retrieval.calibrate import LEAST_LABELS, Calibration, calibrate_gold, calibrate_unlabelled
+from retrieval.bm25_constants import choose_bm25
+from retrieval.calibrate import LEAST_LABELS, Calibration, calibrate_gold, calibrate_unlabelled, pseudo_questions
+from retrieval.candidates import MOST_QUESTIONS, choose_candidates
 from retrieval.confidence import TOP, Confidence, signs
 from retrieval.domain import Domain, DomainConfig, GoldQuestion, SectionRule
 from retrieval.embedders import Embedder
 from retrieval.evaluate import gold_queries
 from retrieval.fit_prior import FittedPrior, fit_prior
 from retrieval.followups import Names, Rewriter
+from retrieval.lexical import DEFAULT_BM25, Bm25
 from retrieval.prior import Prior, without_names
 from retrieval.retrievers import Fusion, HybridRetriever
 from retrieval.view import View
@@ -26,6 +29,15 @@ PARTS = 10  # in which wordings are learnt and judged
 MOST_WORDINGS = (
     1_000  # questions, evenly taken: the cost of a fit grows with their cube, and more ways of asking are rare
 )
+
+
+def calibrate_bm25(domain: Domain, view: View) -> Bm25:
+    """BM25's constants by the pack's calibration questions; the usual ones where these are few. Before anything else is learnt:
+    the rest is fitted to the scores that they give."""
+    gold = [question for question in domain.questions() if question.split == "calibration"]
+    rewriter = Rewriter(view, domain.config.name_fields, domain.config.sections, domain.config.fields)
+    queries = gold_queries(gold, lambda question: rewriter.rewrite(question.question, question.history))
+    return choose_bm25(view, queries) if len(queries) >= LEAST_LABELS else DEFAULT_BM25
 
 
 def calibrate(
@@ -43,10 +55,18 @@ def calibrate(
 
     answerable = gold_queries(gold, rewrite)
     if len(answerable) < LEAST_LABELS:
-        return calibrate_unlabelled(view, embedder)
+        found = calibrate_unlabelled(view, embedder)
+        prior = Prior(view, names) if names else None
+        enough = choose_candidates(
+            view, embedder, Fusion(found.weight), pseudo_questions(view, MOST_QUESTIONS), lambda place: prior
+        )
+        return replace(found, bm25=view.bm25, candidates=enough)
     fitted = fit_prior(view, embedder, answerable, names, config.sections)
     priors = _Priors(view, names, config.sections, fitted)
     found = calibrate_gold(view, embedder, answerable, lambda query: priors.of(query.id))
+    texts, fusion = [query.text for query in answerable], Fusion(found.weight)
+    enough = choose_candidates(view, embedder, fusion, texts, lambda place: priors.of(answerable[place].id))
+    found = replace(found, bm25=view.bm25, candidates=enough)
     if fitted:
         found = replace(found, prior=asdict(fitted.weights), asking=fitted.asking.as_text())
     if len(gold) - len(answerable) < LEAST_LABELS // 2:

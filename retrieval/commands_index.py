@@ -7,7 +7,7 @@ from dataclasses import asdict
 import typer
 
 from retrieval.calibrate import Calibration, as_shown, read_calibration, write_calibration
-from retrieval.calibrate_domain import calibrate
+from retrieval.calibrate_domain import calibrate, calibrate_bm25
 from retrieval.confidence import SIGN_NAMES
 from retrieval.console import (
     errors,
@@ -47,7 +47,8 @@ def sync_with_progress(index: Index, embedder: Embedder | None, fresh: bool = Fa
 
 def calibrate_index(index: Index, embedder: Embedder) -> None:
     with errors().status("Calibrating the fusion of words and vectors"):
-        write_calibration(index.folder, calibrate(index.domain, index.view(), embedder))
+        view = index.rescore(calibrate_bm25(index.domain, index.view()))
+        write_calibration(index.folder, calibrate(index.domain, view, embedder))
 
 
 def rebuild(domain: str | None, as_json: bool) -> None:
@@ -166,6 +167,8 @@ def _print_calibration(index: Index, fingerprint: str, as_json: bool) -> None:
 
 def _calibration_lines(found: Calibration) -> Iterator[str]:
     yield f"dense weight {found.weight} ({found.source}, {found.questions} questions)"
+    k1, b = found.bm25
+    yield f"BM25 with k1 {k1} and b {b}; {found.candidates} candidates of each list where Chroma serves"
     if found.prior:
         yield (
             f"a named document counts {found.prior['subject']}, another one {found.prior.get('document', 0.0)} times what it says of the "

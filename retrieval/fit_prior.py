@@ -99,7 +99,7 @@ class _Sections:
         mean, deviation = view.moments.mean_and_deviation(vector)
         lexical = view.lexical_scores(text)
         lexical = (lexical - lexical.mean()) / (lexical.std() or 1.0)
-        dense = np.nan_to_num((view.dense_scores(vector) - mean) / deviation)
+        dense = np.asarray(np.nan_to_num((view.dense_scores(vector) - mean) / deviation), np.float32)
         named = Prior(view, names).named(text).astype(np.float32)
         asked = asking.log_probabilities(without_names(text, names))
         share = SHARE_SCALE * document_shares(view, text)[view.document_rows] * (1 - named)

@@ -19,7 +19,7 @@ from retrieval.embedders import Embedder
 from retrieval.errors import CorpusMissing, IndexDamaged, IndexMissing, storage_errors
 from retrieval.fill import Checkpoint
 from retrieval.layout import IndexLayout
-from retrieval.lexical import ANALYZER_VERSION
+from retrieval.lexical import ANALYZER_VERSION, Bm25
 from retrieval.lock import writer_lock
 from retrieval.passages import SPLITTER_VERSION
 from retrieval.plan import Plan, make_plan, read_stats, write_stats
@@ -27,8 +27,8 @@ from retrieval.settings import RetrievalSettings
 from retrieval.store import ChromaStore, PassageStore
 from retrieval.sync import SyncReport, SyncRun, make_report
 from retrieval.verify import VerifyReport, compare
-from retrieval.view import FORMAT, View, open_view
-from retrieval.view_writer import remove_old_views
+from retrieval.view import FORMAT, View, open_view, publish
+from retrieval.view_writer import remove_old_views, with_bm25
 
 
 class Index:
@@ -76,6 +76,17 @@ class Index:
             if old:
                 ChromaStore.drop(*old)
             return report
+
+    def rescore(self, bm25: Bm25) -> View:
+        """The current view with its passages scored by these constants; published anew where they were others."""
+        with writer_lock(self.folder, "savia index calibrate"), storage_errors(f"write the index at {self.folder}"):
+            view = self.view()
+            if view.bm25 == bm25:
+                return view
+            changed = View(with_bm25(self.folder, view, bm25))
+            publish(self.folder, changed.name)
+            remove_old_views(self.folder, {changed.name, view.name})
+            return changed
 
     def verify(self) -> VerifyReport:
         """Compare files, view and Chroma. Reads everything; changes nothing."""

@@ -18,14 +18,14 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.text import fold_accents
 
-K1 = 0.9  # best on the shared Spanish and English sets, with B between 0.75 and 0.9
+K1 = 0.9  # best on Spanish and English sets of questions, with B between 0.75 and 0.9
 B = 0.8
 GRAM = 4  # characters per gram where the language is unknown; equal to stemmed BM25 in quality
 ANALYZER_VERSION = 2  # raise when terms change: indexes are then built anew
@@ -50,6 +50,13 @@ _MORE_STOP_WORDS = {
     "was were been being do done has have had i you he she it we they them their there here",
 }
 SUPPORTED_LANGUAGES = frozenset(_SNOWBALL)
+
+
+class Bm25(NamedTuple):
+    """The two constants: how soon more of the same word counts no more, and how much length is held against a text."""
+
+    k1: float = K1
+    b: float = B
 
 
 class Analyzer:
@@ -203,20 +210,29 @@ def idf(document_frequency: Any, documents: int) -> Any:
     return np.log1p((documents - document_frequency + 0.5) / (document_frequency + 0.5))
 
 
-def build_postings(counts: TermCounts, vocabulary_size: int, k1: float = K1, b: float = B) -> Postings:
+DEFAULT_BM25 = Bm25()
+
+
+def build_postings(counts: TermCounts, vocabulary_size: int, bm25: Bm25 = DEFAULT_BM25) -> Postings:
     """Score every (term, passage) entry once. O(entries) time and memory."""
     from scipy.sparse import csr_array
 
     documents = len(counts)
-    sums = np.concatenate([[0], np.cumsum(counts.counts, dtype=np.int64)])
-    lengths = sums[counts.starts[1:]] - sums[counts.starts[:-1]]
-    average = lengths.mean() if documents and lengths.any() else 1.0
+    norms = length_norms(counts, bm25)
     frequency = np.bincount(counts.terms, minlength=vocabulary_size)
     tf = counts.counts.astype(np.float32)
-    norm = np.repeat((k1 * (1 - b + b * lengths / average)).astype(np.float32), np.diff(counts.starts))
+    norm = np.repeat(norms, np.diff(counts.starts))
     scores = (idf(frequency, documents).astype(np.float32))[counts.terms] * (tf / (tf + norm))
     by_term = csr_array((scores, counts.terms, counts.starts), shape=(documents, vocabulary_size)).tocsc()
     return Postings(by_term.indptr.astype(np.int64), by_term.indices.astype(np.int32), by_term.data.astype(np.float32))
+
+
+def length_norms(counts: TermCounts, bm25: Bm25) -> NDArray[np.float32]:
+    """What a passage's term counts are held against: more in long passages, (passages,)."""
+    sums = np.concatenate([[0], np.cumsum(counts.counts, dtype=np.int64)])
+    lengths = sums[counts.starts[1:]] - sums[counts.starts[:-1]]
+    average = lengths.mean() if lengths.any() else 1.0
+    return np.asarray((bm25.k1 * (1 - bm25.b + bm25.b * lengths / average)).astype(np.float32))
 
 
 def score_terms(postings: Postings, numbers: Iterable[int], documents: int) -> NDArray[np.float32]:

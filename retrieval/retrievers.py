@@ -19,7 +19,7 @@ from retrieval.prior import Prior
 from retrieval.store import PassageStore
 from retrieval.view import DocumentInfo, Scores, View
 
-CANDIDATES = 200  # of each list, before fusion over Chroma; its HNSW is set to return them at full recall
+CANDIDATES = 200  # of each list, before fusion over Chroma, where nothing was calibrated; as many as its HNSW returns at full recall
 RRF_K = 60  # Cormack, Clarke & Büttcher 2009
 PLAIN = ("bm25", "dense", "exact", "hybrid")
 NAMES = (*PLAIN, "adapted", "rerank")  # hybrids that `savia adapt` makes (retrieval/wiring.py)
@@ -67,6 +67,12 @@ class Bm25Retriever:
         rows = top_rows(scores, limit, _mask(self.view, where))
         rows = rows[scores[rows] > 0]
         return make_hits(self.view, rows, scores[rows], {"bm25": scores[rows]})
+
+
+class Nearest(Protocol):
+    """Finds the passages nearest to a vector, best first: rows and scores."""
+
+    def candidates(self, vector: NDArray[np.float32], limit: int) -> tuple[NDArray[np.int64], Scores]: ...
 
 
 class ExactRetriever:
@@ -125,14 +131,17 @@ class HybridRetriever:
         view: View,
         embedder: Embedder | None,
         fusion: Fusion,
-        dense: DenseRetriever | None = None,
+        dense: Nearest | None = None,
         prior: Prior | None = None,
+        candidates: int = CANDIDATES,
     ) -> None:
+        """`dense` finds candidates, `candidates` of them and as many by words; without it every passage is scored."""
         self.view = view
         self.embedder = embedder
         self.fusion = fusion
         self.dense = dense
         self.prior = prior
+        self.candidates = candidates
         self.reads_language = True  # off only to measure what it is worth
 
     def search(self, query: str, limit: int, where: dict[str, str] | None = None) -> list[Hit]:
@@ -171,8 +180,8 @@ class HybridRetriever:
             return np.flatnonzero(mask)
         if self.dense is None or vector is None:
             return np.arange(len(self.view))
-        near, _ = self.dense.candidates(vector, max(CANDIDATES, limit))
-        found = top_rows(lexical, max(CANDIDATES, limit), None)
+        near, _ = self.dense.candidates(vector, max(self.candidates, limit))
+        found = top_rows(lexical, max(self.candidates, limit), None)
         return np.unique(np.concatenate([near, found, np.flatnonzero(named)]))
 
     def _dense_scores(self, vector: NDArray[np.float32] | None, rows: NDArray[np.int64]) -> Scores:
@@ -207,6 +216,7 @@ def build_retriever(
     open_store: Callable[[], PassageStore] | None = None,
     engine: Engine = "exact",
     prior: Prior | None = None,
+    candidates: int = CANDIDATES,
 ) -> Retriever:
     """The retriever called `name`; without an embedder or vectors, hybrid is BM25 alone.
 
@@ -227,7 +237,7 @@ def build_retriever(
     if open_store is not None and (name == "dense" or engine == "dense"):
         dense = DenseRetriever(view, embedder, open_store())
     if name == "hybrid":
-        return HybridRetriever(view, embedder, fusion, dense, prior)
+        return HybridRetriever(view, embedder, fusion, dense, prior, candidates)
     return dense if name == "dense" and dense is not None else ExactRetriever(view, embedder)
 
 

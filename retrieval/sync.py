@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from retrieval.calibrate import read_bm25
 from retrieval.domain import Domain
 from retrieval.draft import Progress, synonym_terms, write_draft
 from retrieval.embedders import Embedder, WordCounter
@@ -127,6 +128,7 @@ class SyncRun:
             "synonyms": synonym_terms(config),
             "embedder": {"name": embedder.name, "fingerprint": embedder.fingerprint} if embedder else None,
             "cap": self.cap,
+            "bm25": list(read_bm25(self.layout.folder)),
             "chroma": self.store_name[0],
             "collection": self.store_name[1],
             "created": int(time.time()),

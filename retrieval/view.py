@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from retrieval.blob import Blob
 from retrieval.errors import IndexDamaged, IndexMissing, UsageError
 from retrieval.files import read_json, write_atomically
-from retrieval.lexical import Analyzer, Postings, TermCounts, Vocabulary, idf, score_terms
+from retrieval.lexical import Analyzer, Bm25, Postings, TermCounts, Vocabulary, idf, score_terms
 from retrieval.moments import Moments
 from retrieval.passages import Passage
 from retrieval.spelling import LEAST_ALIKE, Speller, filler_sounds, respellings, spanish_sound
@@ -130,6 +130,11 @@ class View:
             self._load("postings_rows", np.int32),
             self._load("postings_scores", np.float32),
         )
+
+    @property
+    def bm25(self) -> Bm25:
+        """The constants that the postings were scored with."""
+        return Bm25(*self.meta.get("bm25", ()))
 
     @cached_property
     def moments(self) -> Moments:

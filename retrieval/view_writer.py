@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from retrieval.blob import Blob, BlobWriter
 from retrieval.documents import Document
 from retrieval.files import read_json, sync_folder, write_atomically, write_json
-from retrieval.lexical import Analyzer, TermCounts, Vocabulary, build_postings
+from retrieval.lexical import Analyzer, Bm25, Postings, TermCounts, Vocabulary, build_postings
 from retrieval.moments import Moments, sum_moments
 from retrieval.passages import Passage
 from retrieval.vectors import VectorPool, text_key
@@ -118,9 +118,8 @@ class ViewWriter:
             ("counts", counts.counts),
         ):
             np.save(self.folder / f"{name}.npy", values)
-        postings = build_postings(counts, len(self._vocabulary.terms))
-        for name, values in (("starts", postings.starts), ("rows", postings.rows), ("scores", postings.scores)):
-            np.save(self.folder / f"postings_{name}.npy", values)
+        bm25 = Bm25(*self._meta.get("bm25", ()))
+        write_postings(self.folder, build_postings(counts, len(self._vocabulary.terms), bm25))
         (self.folder / "terms.txt").write_text("\n".join(self._vocabulary.terms), encoding="utf-8")
         (self.folder / "paths.txt").write_text("\n".join(self._paths), encoding="utf-8")
         (self.folder / "files.json").write_text(json.dumps(files), encoding="utf-8")
@@ -160,15 +159,34 @@ def new_view_folder(index: Path) -> Path:
 
 def with_vectors(index: Path, view: View, pool: VectorPool) -> Path:
     """A copy of `view` (hard links where the file system has them) in which every passage has its vector's row."""
-    folder = new_view_folder(index)
-    folder.mkdir(parents=True)
-    for path in view.folder.iterdir():
-        if path.name not in ("view.json", "vector_rows.npy", "moments.npz"):
-            _link(path, folder / path.name)
+    folder = _copy_but(index, view, "view.json", "vector_rows.npy", "moments.npz")
     vector_rows = pool.rows_of(np.asarray(view.keys))
     write_vector_files(folder, vector_rows, _moments_after(vector_rows, pool, view))
     write_meta(folder, view.meta, vector_rows, pool)
     return folder
+
+
+def with_bm25(index: Path, view: View, bm25: Bm25) -> Path:
+    """A copy of `view` in which passages are scored with other constants."""
+    folder = _copy_but(index, view, "view.json", "postings_starts.npy", "postings_rows.npy", "postings_scores.npy")
+    write_postings(folder, build_postings(view.counts, len(view.vocabulary.terms), bm25))
+    sync_folder(folder)
+    write_json(folder / "view.json", {**view.meta, "bm25": list(bm25)})
+    return folder
+
+
+def _copy_but(index: Path, view: View, *left_out: str) -> Path:
+    folder = new_view_folder(index)
+    folder.mkdir(parents=True)
+    for path in view.folder.iterdir():
+        if path.name not in left_out:
+            _link(path, folder / path.name)
+    return folder
+
+
+def write_postings(folder: Path, postings: Postings) -> None:
+    for name, values in (("starts", postings.starts), ("rows", postings.rows), ("scores", postings.scores)):
+        np.save(folder / f"postings_{name}.npy", values)
 
 
 def write_meta(folder: Path, meta: Mapping[str, Any], vector_rows: NDArray[np.int32], pool: VectorPool | None) -> None:

@@ -84,7 +84,9 @@ def index_retriever(
     if embedder is None or not (name == "dense" or engine == "dense") or is_being_written(index.folder):
         return build_retriever(scanning, view, embedder, fusion, prior=prior)
     try:
-        return build_retriever(name, view, embedder, fusion, lambda: index.store(view), engine, prior)
+        return build_retriever(
+            name, view, embedder, fusion, lambda: index.store(view), engine, prior, calibration.candidates
+        )
     except IndexDamaged:
         # A question is worth more than the engine it is answered by; `index verify` names the damage.
         return build_retriever(scanning, view, embedder, fusion, prior=prior)
