@@ -12,7 +12,6 @@ from retrieval.adapt import LEAST_QUESTIONS
 from retrieval.adapt_pairs import Asked, Pair, build_pairs, heading_questions, sentence_questions, spread
 from retrieval.console import say
 from retrieval.domain import GoldQuestion
-from retrieval.errors import UsageError
 from retrieval.evaluate import Query, gold_queries
 from retrieval.index import Index
 from retrieval.view import View
@@ -30,7 +29,7 @@ def training_pairs(index: Index, view: View, held_out: frozenset[str]) -> list[P
     with names, and sentences where there are few questions."""
     config = index.domain.config
     rows = list(read_asked(index.settings.build_dir / index.domain.name / "split" / "train.jsonl"))
-    people = read_pack_pairs(index.domain.folder / "pairs.jsonl")
+    people = [Asked(pair.question, pair.relevant) for pair in index.domain.pairs() if not pair.history]
     if not rows and not people:
         say("No training set has been built (savia dataset build); learning from headings and sentences alone.")
     rows += people * PEOPLE_TIMES
@@ -98,16 +97,3 @@ def read_asked(path: Path) -> Iterator[Asked]:
         row = json.loads(line) if line.strip() else {}
         if row.get("sections") and not row.get("history") and len(row["sections"]) == 1:
             yield Asked(str(row["question"]), tuple(row["sections"]))
-
-
-def read_pack_pairs(path: Path) -> list[Asked]:
-    """People's questions with the sections that answer them, which the pack keeps for learning and never measures with."""
-    if not path.is_file():
-        return []
-    try:
-        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line.strip()]
-        return [Asked(str(row["question"]), tuple(row["relevant"])) for row in rows]
-    except (ValueError, KeyError, TypeError) as error:
-        raise UsageError(
-            f"{path} has a line that is no pair ({error}).", 'Write {"question": ..., "relevant": [ids]}.'
-        ) from error

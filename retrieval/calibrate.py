@@ -51,7 +51,7 @@ class Calibration:
     embedder: str = ""
     threshold: dict[str, Any] | None = None  # the abstention model (retrieval/confidence.py)
     prior: dict[str, Any] | None = None  # what a question says about where to look (retrieval/prior.py)
-    asking: str = ""  # the model of what questions ask for (retrieval/asking.py)
+    asking: dict[str, Any] | None = None  # the model of what questions ask for (retrieval/asking.py)
     bm25: Bm25 = DEFAULT_BM25  # which the view's postings are scored with
     candidates: int = CANDIDATES  # of each list, where hybrid takes Chroma's (retrieval/candidates.py)
 

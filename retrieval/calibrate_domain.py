@@ -44,8 +44,10 @@ def calibrate(
     domain: Domain, view: View, embedder: Embedder, use: Callable[[GoldQuestion], bool] = lambda question: True
 ) -> Calibration:
     """Weights and abstention from the pack's calibration questions (those that `use` admits); what they are too few for comes
-    from the text alone."""
+    from the text alone. What questions ask for is learnt from the pack's pairs as well: these need not be as people's questions are
+    distributed, only worded as people word them."""
     gold = [question for question in domain.questions() if question.split == "calibration" and use(question)]
+    pairs = [pair for pair in domain.pairs() if use(pair)]
     config = domain.config
     rewriter = Rewriter(view, config.name_fields, config.sections, config.fields)
     names = rewriter.names if config.name_fields else None
@@ -61,14 +63,16 @@ def calibrate(
             view, embedder, Fusion(found.weight), pseudo_questions(view, MOST_QUESTIONS), lambda place: prior
         )
         return replace(found, bm25=view.bm25, candidates=enough)
-    fitted = fit_prior(view, embedder, answerable, names, config.sections)
+    fitted = fit_prior(view, embedder, [*answerable, *gold_queries(pairs, rewrite)], names, config.sections)
     priors = _Priors(view, names, config.sections, fitted)
     found = calibrate_gold(view, embedder, answerable, lambda query: priors.of(query.id))
+    if fitted:
+        found = replace(found, weight=fitted.weight)
     texts, fusion = [query.text for query in answerable], Fusion(found.weight)
     enough = choose_candidates(view, embedder, fusion, texts, lambda place: priors.of(answerable[place].id))
     found = replace(found, bm25=view.bm25, candidates=enough)
     if fitted:
-        found = replace(found, prior=asdict(fitted.weights), asking=fitted.asking.as_text())
+        found = replace(found, prior=asdict(fitted.weights), asking=fitted.asking.as_json())
     if len(gold) - len(answerable) < LEAST_LABELS // 2:
         return found
     samples = [_Sample(question.id, rewrite(question), question.answerable, _about(question)) for question in gold]

@@ -7,6 +7,7 @@ domain.config.title, domain.corpus, domain.questions()
 import difflib
 import json
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -140,6 +141,13 @@ class Domain:
         """Gold questions; empty when the pack has none. Raises `DomainInvalid` with every fault."""
         return read_questions(self.folder / "questions.jsonl")
 
+    def pairs(self) -> list[GoldQuestion]:
+        """Answered questions that the pack keeps for learning and never measures with; empty when it has none.
+
+        Raises `DomainInvalid`.
+        """
+        return read_pairs(self.folder / "pairs.jsonl")
+
 
 def list_domains(domains_dir: Path) -> list[str]:
     """Names of the folders that hold a `domain.yaml`."""
@@ -215,9 +223,31 @@ _SPLITS = Split.__args__  # type: ignore[attr-defined]
 
 
 def read_questions(path: Path) -> list[GoldQuestion]:
+    """The questions of a JSONL file; none where there is no such file. Raises `DomainInvalid` with every fault."""
+    questions, faults = _read_lines(path, _question)
+    repeated = _repeats([question.id for question in questions])
+    _check_lines(path, [*faults, *(f"id {name} stands more than once" for name in repeated)])
+    return questions
+
+
+def read_pairs(path: Path) -> list[GoldQuestion]:
+    """The same of questions to learn from: they all have answers, need no ids, and are of the calibration split."""
+
+    def pair(row: dict[str, Any], number: int) -> GoldQuestion:
+        return _question({"kind": "direct", **row, "id": f"pair:{number}", "split": "calibration"}, number)
+
+    pairs, faults = _read_lines(path, pair)
+    _check_lines(path, faults)
+    return pairs
+
+
+def _read_lines(
+    path: Path, read: Callable[[dict[str, Any], int], GoldQuestion]
+) -> tuple[list[GoldQuestion], list[str]]:
+    """What stands in the lines, and the faults of those that cannot be read."""
     if not path.is_file():
-        return []
-    questions: list[GoldQuestion] = []
+        return [], []
+    found: list[GoldQuestion] = []
     faults: list[str] = []
     try:
         lines = path.read_text(encoding="utf-8").split("\n")  # splitlines() would cut at characters that JSON allows
@@ -227,14 +257,15 @@ def read_questions(path: Path) -> list[GoldQuestion]:
         if not line.strip():
             continue
         try:
-            questions.append(_question(json.loads(line), number))
+            found.append(read(json.loads(line), number))
         except (ValueError, KeyError, TypeError) as error:
             faults.append(f"line {number}: {error if not isinstance(error, KeyError) else f'{error} is missing'}")
-    repeated = _repeats([question.id for question in questions])
-    faults.extend(f"id {name} stands more than once" for name in repeated)
+    return found, faults
+
+
+def _check_lines(path: Path, faults: Sequence[str]) -> None:
     if faults:
-        raise DomainInvalid(f"{path} has faults:", faults, "Correct these lines.")
-    return questions
+        raise DomainInvalid(f"{path} has faults:", list(faults), "Correct these lines.")
 
 
 def _question(row: dict[str, Any], number: int) -> GoldQuestion:

@@ -5,12 +5,13 @@
 
 A listwise softmax (Cao et al. 2007, "Learning to Rank: From Pairwise Approach to Listwise Approach") over seven kinds of
 features of a section: its best passage's BM25 and cosine as z-scores, whether its document is named, how probable the question
-makes its role, how much of the question its document says if it is not named, how typical the question's words are of its heading,
-and its role's own standing. The role model that a question is judged by never saw a question on its document.
+makes its kind, how much of the question its document says if it is not named, how typical the question's words are of its heading,
+and its role's own standing. The model of what is asked for that a question is judged by never saw a
+question on its document.
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,11 +24,11 @@ from retrieval.domain import ROLES, SectionRule
 from retrieval.embedders import Embedder
 from retrieval.evaluate import Query
 from retrieval.followups import Names
-from retrieval.prior import Prior, PriorWeights, passage_roles, remove_names, without_names
+from retrieval.prior import AskedKinds, Prior, PriorWeights, passage_roles, remove_names, without_names
 from retrieval.section_kinds import SectionKinds
 from retrieval.view import Scores, View
 
-LEAST_QUESTIONS = 60  # fewer cannot say how roles are asked for
+LEAST_QUESTIONS = 60  # fewer cannot say how kinds of sections are asked for
 FOLDS = 5
 CANDIDATES = 60  # sections among which a question's right ones must win
 RIDGE = 0.3
@@ -40,6 +41,7 @@ SHARE_SCALE = 3.0  # brings a document's share to the size of the other features
 class FittedPrior:
     """`asking` saw all questions; `asking_of[fold]` all but that fold's."""
 
+    weight: float  # of meaning against words, as in `Fusion`
     weights: PriorWeights
     asking: Asking
     asking_of: tuple[Asking, ...]
@@ -53,22 +55,23 @@ def fit_prior(
     sections = _Sections.of(view, rules)
     asked = [(query, sections.wanted(query)) for query in queries]
     asked = [(query, wanted) for query, wanted in asked if wanted]
-    if len(asked) < LEAST_QUESTIONS or not any(rule.role for rule in rules.values()):
-        return None
     samples = {query.id: _sample(query, wanted, sections, names) for query, wanted in asked}
-    words = list(_alias_samples(rules))
+    if len(asked) < LEAST_QUESTIONS or not any(samples.values()):
+        return None
     folds = {query.id: _fold(min(query.relevant)) for query, _ in asked}
     asking_of = tuple(
-        Asking.fit([*(sample for name, sample in samples.items() if sample and folds[name] != fold), *words])
+        Asking.fit([sample for name, sample in samples.items() if sample and folds[name] != fold])
         for fold in range(FOLDS)
     )
+    kinds_of = [AskedKinds(sections.kinds, asking) for asking in asking_of]
     rows = []
     for query, wanted in asked:
-        table = sections.features(view, embedder, query.text, names, asking_of[folds[query.id]])
+        table = sections.features(view, embedder, query.text, names, kinds_of[folds[query.id]])
         chosen = np.union1d(np.argsort(-(table[:, :3] @ FIRST_WEIGHTS))[:CANDIDATES], wanted)
         rows.append((table[chosen], np.isin(chosen, wanted)))
-    asking = Asking.fit([*(sample for sample in samples.values() if sample), *words])
-    return FittedPrior(_weights(_fit(rows)), asking, asking_of, folds)
+    asking = Asking.fit([sample for sample in samples.values() if sample])
+    found = _fit(rows)
+    return FittedPrior(round(float(found[1] / (found[0] + found[1])), 2), _weights(found), asking, asking_of, folds)
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,7 @@ class _Sections:
     of_passage: NDArray[np.int64]
     roles: NDArray[np.int64]
     kinds: SectionKinds
+    kind_of: NDArray[np.int64]  # into `kinds.names`, -1 for a rare one
 
     @classmethod
     def of(cls, view: View, rules: Mapping[str, SectionRule]) -> "_Sections":
@@ -86,29 +90,29 @@ class _Sections:
         of_passage = np.array([numbers.setdefault(view.section_of(row)[0], len(numbers)) for row in range(len(view))])
         roles = np.full(len(numbers), len(ROLES))
         roles[of_passage] = passage_roles(view, rules)
-        return cls(numbers, of_passage, roles, SectionKinds(view))
+        kinds = SectionKinds(view)
+        kind_of = np.full(len(numbers), -1)
+        kind_of[of_passage] = kinds.of_passages
+        return cls(numbers, of_passage, roles, kinds, kind_of)
 
     def wanted(self, query: Query) -> list[int]:
         return [self.numbers[name] for name in query.relevant if name in self.numbers]
 
     def features(
-        self, view: View, embedder: Embedder, text: str, names: Names | None, asking: Asking
+        self, view: View, embedder: Embedder, text: str, names: Names | None, asked: AskedKinds
     ) -> NDArray[np.float64]:
-        """(sections, 6 + roles): words, meaning, subject, log-probability of the role, document, kind, then one column a role."""
+        """(sections, 6 + roles): words, meaning, subject, log-probability of the kind, document, kind, then one column a role."""
         vector = embedder.embed_query(text)
         mean, deviation = view.moments.mean_and_deviation(vector)
         lexical = view.lexical_scores(text)
         lexical = (lexical - lexical.mean()) / (lexical.std() or 1.0)
-        dense = np.asarray(np.nan_to_num((view.dense_scores(vector) - mean) / deviation), np.float32)
+        dense = np.nan_to_num((view.dense_scores(vector) - mean) / deviation)
         named = Prior(view, names).named(text).astype(np.float32)
-        asked = asking.log_probabilities(without_names(text, names))
         share = SHARE_SCALE * document_shares(view, text)[view.document_rows] * (1 - named)
-        kind = self.kinds.scores(remove_names(text, names))
-        words, meaning, subject, document, kind = (
-            self._best(scores) for scores in (lexical, dense, named, share, kind)
-        )
+        typical = self.kinds.scores(remove_names(text, names))
+        found = (lexical, dense, named, asked.scores(without_names(text, names)), share, typical)
+        words, meaning, subject, asks, document, kind = (self._best(np.asarray(scores, np.float32)) for scores in found)
         roles = np.eye(len(ROLES) + 1)[self.roles][:, : len(ROLES)]
-        asks = np.append(asked, asked.mean())[self.roles]
         return np.column_stack([words, meaning, subject, asks, document, kind, roles])
 
     def _best(self, scores: Scores) -> NDArray[np.float64]:
@@ -118,14 +122,8 @@ class _Sections:
 
 
 def _sample(query: Query, wanted: Sequence[int], sections: _Sections, names: Names | None) -> Sample | None:
-    roles = frozenset(ROLES[sections.roles[number]] for number in wanted if sections.roles[number] < len(ROLES))
-    return Sample(without_names(query.text, names), roles) if roles else None
-
-
-def _alias_samples(rules: Mapping[str, SectionRule]) -> Iterable[Sample]:
-    for rule in rules.values():
-        if rule.role:
-            yield from (Sample(alias, frozenset({rule.role})) for alias in rule.aliases)
+    kinds = frozenset(sections.kinds.names[number] for number in sections.kind_of[list(wanted)] if number >= 0)
+    return Sample(without_names(query.text, names), kinds) if kinds else None
 
 
 def _fold(section_id: str) -> int:

@@ -29,14 +29,14 @@ class PriorWeights:
     """Addends in deviations of the fused score; the default knows subjects only."""
 
     subject: float = SUBJECT_BONUS
-    asks: float = 0.0  # times the log-probability of the section's role
+    asks: float = 0.0  # times the log-probability that the question asks for the section's kind
     roles: Mapping[str, float] = field(default_factory=dict)  # a role's own standing
     document: float = 0.0  # times the share of the question that the whole document says, if it is not named
     kind: float = 0.0  # times how typical the question's words are of the section's heading, in deviations
 
 
 class Prior:
-    """Built once per view: one pass over its passages where the pack has section roles and they were calibrated."""
+    """Built once per view: one pass over its passages where kinds of sections were calibrated."""
 
     def __init__(
         self,
@@ -49,10 +49,10 @@ class Prior:
         self.view = view
         self.names = names
         self.weights = weights or PriorWeights()
-        self._asking = asking
-        self._roles = passage_roles(view, rules or {}) if asking else np.zeros(0, np.int64)
-        self._kinds = SectionKinds(view) if self.weights.kind else None
-        self._standing = np.array([*(self.weights.roles.get(role, 0.0) for role in ROLES), 0.0], np.float32)
+        self._kinds = SectionKinds(view) if asking or self.weights.kind else None
+        self._asked = AskedKinds(self._kinds, asking) if self._kinds and asking else None
+        standing = np.array([*(self.weights.roles.get(role, 0.0) for role in ROLES), 0.0], np.float32)
+        self._standing = standing[passage_roles(view, rules or {})] if self.weights.roles else np.float32(0)
 
     def named(self, question: str) -> NDArray[np.bool_]:
         """Which passages belong to documents that the question names."""
@@ -68,14 +68,27 @@ class Prior:
         if self.weights.document:
             shares = document_shares(self.view, question)[self.view.document_rows]
             total = total + self.weights.document * np.where(named, 0, shares)
-        if self._kinds is not None:
+        if self._kinds and self.weights.kind:
             total = total + self.weights.kind * self._kinds.scores(remove_names(question, self.names))
-        if self._asking is not None:
-            asked = self.weights.asks * self._asking.log_probabilities(without_names(question, self.names))
-            # A section whose role is not known is neither asked for nor ruled out: the mean of the others.
-            by_role = self._standing + np.append(asked, asked.mean())
-            total = total + by_role[self._roles]
-        return np.asarray(total, np.float32)
+        if self._asked:
+            total = total + self.weights.asks * self._asked.scores(without_names(question, self.names))
+        return np.asarray(total + self._standing, np.float32)
+
+
+class AskedKinds:
+    """How probable a question makes each passage's kind of section."""
+
+    def __init__(self, kinds: SectionKinds, asking: Asking) -> None:
+        self._asking = asking
+        columns = {name: column for column, name in enumerate(asking.kinds)}
+        column_of = np.array([columns.get(name, -1) for name in kinds.names] + [-1])
+        self._columns = column_of[kinds.of_passages]
+
+    def scores(self, question: str) -> Scores:
+        """Log-probabilities, (passages,). A kind that nobody asked for, or too rare to be one, is neither asked for nor ruled out:
+        it gets the mean of the others."""
+        asked = self._asking.log_probabilities(question)
+        return np.asarray(np.append(asked, asked.mean())[self._columns], np.float32)
 
 
 def without_names(question: str, names: Names | None) -> str:

@@ -1,6 +1,7 @@
-"""Under which heading the documents themselves use a question's words: "flor" and "crece" stand under Botánica in any plant.
+"""Kinds of sections, and under which the documents use a question's words: "flor" and "crece" stand under Botánica in any plant.
 
     kinds = SectionKinds(view)
+    kinds.names                               # ('plantas/Botánica', ...)
     kinds.scores("¿qué tan alto crece?")      # (passages,), how typical the words are of the passage's heading, in deviations
 
 Sections under one heading, in documents of one type, are of one kind. What the right section does not say in the question's words,
@@ -22,14 +23,21 @@ class SectionKinds:
         self._view = view
         places = view.document_rows.astype(np.int64) << 32 | view.section_rows
         _, first, self._section_of = np.unique(places, return_index=True, return_inverse=True)
-        numbers: dict[tuple[str, str], int] = {}
+        numbers: dict[str, int] = {}
         self._kind_of: NDArray[np.int64] = np.empty(len(first), np.int64)  # of each section
         for section, row in enumerate(first):
             heading_path = view.section_of(int(row))[1]
-            kind = (view.document_of(int(row)).type, heading_path[-1] if heading_path else "")
+            kind = f"{view.document_of(int(row)).type}/{heading_path[-1] if heading_path else ''}"
             self._kind_of[section] = numbers.setdefault(kind, len(numbers))
+        self.names = tuple(numbers)
         self._sections = np.bincount(self._kind_of, minlength=len(numbers))  # of each kind
         self._known = self._sections >= LEAST_SECTIONS
+
+    @property
+    def of_passages(self) -> NDArray[np.int64]:
+        """The kind of each passage's section as a number into `names`, (passages,); -1 for a rare kind."""
+        known = np.where(self._known, np.arange(len(self.names)), -1)
+        return np.asarray(known[self._kind_of][self._section_of])
 
     def scores(self, question: str) -> Scores:
         """For each passage, the mean share of the question's known words, by idf, that a section of its kind has; as a z-score over

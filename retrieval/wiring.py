@@ -144,7 +144,7 @@ def domain_prior(domain: Domain, view: View, calibration: Calibration, names: Na
     """What questions say about where to look; None where the pack says neither what its subjects are called nor what its
     sections are about."""
     names = names or subject_names(domain, view)
-    asking = Asking.from_text(calibration.asking) if calibration.asking else None
+    asking = Asking.from_json(calibration.asking) if calibration.asking else None
     if names is None and asking is None:
         return None
     weights = PriorWeights(**calibration.prior) if calibration.prior else PriorWeights()

@@ -7,11 +7,11 @@ import pytest
 
 from retrieval.adapt import Trial, adapt
 from retrieval.adapt_pairs import Asked, build_pairs, choose_held_out, heading_questions, sentence_questions, spread
-from retrieval.adapt_sources import read_asked, read_pack_pairs
+from retrieval.adapt_sources import read_asked
 from retrieval.adapt_train import TrainPlan
-from retrieval.domain import SectionRule, load_domain
+from retrieval.domain import SectionRule, load_domain, read_pairs
 from retrieval.embedders import Embedder
-from retrieval.errors import UsageError
+from retrieval.errors import DomainInvalid, UsageError
 from retrieval.evaluate import Query
 from retrieval.index import Index
 from retrieval.reembedded import ReembeddedView, RememberingEmbedder, embed_all
@@ -74,12 +74,17 @@ def test_follow_ups_and_rows_of_several_sections_are_left_out(tmp_path: Path) ->
 
 def test_a_packs_own_pairs_are_read_and_a_line_that_is_none_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "pairs.jsonl"
-    assert read_pack_pairs(path) == []
-    path.write_text('{"question": "a", "relevant": ["x#y", "x#z"], "kind": "direct"}\n')
-    assert read_pack_pairs(path) == [Asked("a", ("x#y", "x#z"))]
-    path.write_text('{"question": "a"}\n')
-    with pytest.raises(UsageError, match="no pair"):
-        read_pack_pairs(path)
+    assert read_pairs(path) == []
+    path.write_text(
+        '{"question": "a", "relevant": ["x#y", "x#z"], "kind": "misspelled"}\n{"question": "b", "relevant": ["x#y"]}\n'
+    )
+    found = [(pair.question, pair.relevant, pair.kind, pair.split) for pair in read_pairs(path)]
+    assert found == [("a", ("x#y", "x#z"), "misspelled", "calibration"), ("b", ("x#y",), "direct", "calibration")]
+    path.write_text('{"question": "a", "relevant": ["x#y"]}\n{"question": "b", "relevant": []}\n{"question": "c"}\n')
+    with pytest.raises(
+        DomainInvalid, match=r"(?s)line 2: kind direct needs relevant sections.*line 3: 'relevant' is missing"
+    ):
+        read_pairs(path)
 
 
 def test_another_models_vectors_are_measured_without_touching_the_index(view: View) -> None:

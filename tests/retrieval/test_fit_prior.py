@@ -49,7 +49,22 @@ def test_questions_on_one_document_are_judged_by_one_model(view: View) -> None:
     assert len(set(found.folds.values())) > 1
 
 
-def test_too_few_questions_or_no_roles_teach_nothing(view: View) -> None:
-    names = Names(view, ())
-    assert fit_prior(view, HashEmbedder(), questions(LEAST_QUESTIONS - 2), names, RULES) is None
-    assert fit_prior(view, HashEmbedder(), questions(LEAST_QUESTIONS), names, {"Usos": SectionRule()}) is None
+def test_too_few_questions_teach_nothing(view: View) -> None:
+    assert fit_prior(view, HashEmbedder(), questions(LEAST_QUESTIONS - 2), Names(view, ()), RULES) is None
+
+
+def test_headings_teach_without_roles(view: View) -> None:
+    found = fit_prior(view, HashEmbedder(), questions(LEAST_QUESTIONS), Names(view, ()), {})
+    assert found is not None and found.asking.kinds == ("/Riesgos", "/Usos") and found.weights.asks > 0.3
+
+
+def test_a_corpus_whose_headings_are_all_different_teaches_nothing(
+    write_pack: WritePack, settings: RetrievalSettings
+) -> None:
+    write_pack({f"p{n}.md": f"# Planta{n}\n\n## Usos {n}\n\nSe toma en té.\n" for n in range(PLANTS)})
+    index = Index(load_domain("tiny", settings.domains_dir), settings)
+    index.sync(HashEmbedder())
+    asked = [
+        Query(f"q{n}", f"¿planta{n} sirve?", {f"p{n % PLANTS}#usos-{n % PLANTS}": 1}) for n in range(LEAST_QUESTIONS)
+    ]
+    assert fit_prior(index.view(), HashEmbedder(), asked, None, RULES) is None

@@ -7,8 +7,9 @@ from retrieval.domain import SectionRule, load_domain
 from retrieval.embedders import Embedder
 from retrieval.followups import Names
 from retrieval.index import Index
-from retrieval.prior import Prior, PriorWeights, passage_roles, section_role, without_names
+from retrieval.prior import AskedKinds, Prior, PriorWeights, passage_roles, section_role, without_names
 from retrieval.retrievers import Fusion, HybridRetriever
+from retrieval.section_kinds import SectionKinds
 from retrieval.settings import RetrievalSettings
 from retrieval.view import View
 from retrieval.wiring import index_retriever
@@ -33,12 +34,12 @@ def view(write_pack: WritePack, settings: RetrievalSettings) -> View:
 @pytest.fixture
 def prior(view: View) -> Prior:
     asked = [
-        ("¿es peligrosa?", "safety"),
-        ("¿hace daño?", "safety"),
-        ("¿para qué sirve?", "uses"),
-        ("¿qué cura?", "uses"),
+        ("¿es peligrosa?", "/Toxicidad"),
+        ("¿hace daño?", "/Toxicidad"),
+        ("¿para qué sirve?", "/Usos"),
+        ("¿qué cura?", "/Usos"),
     ]
-    asking = Asking.fit([Sample(text, frozenset({role})) for text, role in asked])  # type: ignore[arg-type]
+    asking = Asking.fit([Sample(text, frozenset({kind})) for text, kind in asked])
     return Prior(view, Names(view, ()), RULES, PriorWeights(subject=3.0, asks=1.0, roles={"names": -1.0}), asking)
 
 
@@ -76,6 +77,16 @@ def test_a_pack_without_section_roles_is_ranked_by_subject_alone(view: View) -> 
     prior = Prior(view, Names(view, ()))
     scores = prior.scores("¿la ruda?", prior.named("¿la ruda?"))
     assert sorted(set(scores.tolist())) == [0.0, 3.0]
+
+
+def test_a_kind_that_nobody_asked_for_is_neither_asked_for_nor_ruled_out(view: View) -> None:
+    asking = Asking.fit(
+        [Sample("¿es peligrosa?", frozenset({"/Toxicidad"})), Sample("¿qué cura?", frozenset({"/Usos"}))]
+    )
+    scores = AskedKinds(SectionKinds(view), asking).scores("¿es peligrosa?")
+    found = {view.section_of(row)[0]: float(score) for row, score in enumerate(scores)}
+    assert found["ruda#toxicidad"] > found["ruda#top"] > found["ruda#usos"]
+    assert found["ruda#top"] == pytest.approx((found["ruda#toxicidad"] + found["ruda#usos"]) / 2)
 
 
 @pytest.mark.slow
