@@ -105,7 +105,7 @@ def calibrate_gold(
         wanted = [units[name] for name in query.relevant if name in units]
         if wanted:
             lexical = zscore(view.lexical_scores(query.text))
-            dense = _dense(view, embedder.embed_query(query.text))
+            dense = standard_dense(view, embedder.embed_query(query.text))
             prior = prior_of(query)
             bonus = prior.scores(query.text, prior.named(query.text)) if prior else np.float32(0)
             gains.append(_gains(lexical + bonus, dense + bonus, unit_of, len(units), wanted))
@@ -125,7 +125,7 @@ def calibrate_unlabelled(view: View, embedder: Embedder, sample: int = SAMPLE) -
         vector = embedder.embed_query(probe.sentence)
         raw = np.array(view.lexical_scores(probe.sentence))
         raw[probe.row] = _score_without(view, probe, lengths)
-        dense = np.array(_dense(view, vector))
+        dense = np.array(standard_dense(view, vector))
         mean, deviation = view.moments.mean_and_deviation(vector)
         dense[probe.row] = (float(rest @ vector) - mean) / deviation
         gains.append(_gains(zscore(raw), dense, unit_of, len(units), [int(unit_of[probe.row])]))
@@ -183,7 +183,8 @@ def _lengths(view: View) -> NDArray[np.int64]:
     return np.asarray(total[view.counts.starts[1:]] - total[view.counts.starts[:-1]])
 
 
-def _dense(view: View, vector: NDArray[np.float32]) -> Scores:
+def standard_dense(view: View, vector: NDArray[np.float32]) -> Scores:
+    """Cosines as z-scores over the corpus, (passages,); zeros where there is no vector yet."""
     mean, deviation = view.moments.mean_and_deviation(vector)
     return np.asarray(np.nan_to_num((view.dense_scores(vector) - mean) / deviation), np.float32)
 

@@ -10,19 +10,29 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
+import numpy as np
+
+from retrieval.asking import Asking
 from retrieval.bm25_constants import choose_bm25
-from retrieval.calibrate import LEAST_LABELS, Calibration, calibrate_gold, calibrate_unlabelled, pseudo_questions
+from retrieval.calibrate import (
+    LEAST_LABELS,
+    Calibration,
+    calibrate_gold,
+    calibrate_unlabelled,
+    pseudo_questions,
+    standard_dense,
+)
 from retrieval.candidates import MOST_QUESTIONS, choose_candidates
 from retrieval.confidence import TOP, Confidence, signs
 from retrieval.domain import Domain, DomainConfig, GoldQuestion, SectionRule
 from retrieval.embedders import Embedder
-from retrieval.evaluate import gold_queries
+from retrieval.evaluate import Query, gold_queries
 from retrieval.fit_prior import FittedPrior, fit_prior
 from retrieval.followups import Names, Rewriter
 from retrieval.lexical import DEFAULT_BM25, Bm25
-from retrieval.prior import Prior, without_names
-from retrieval.retrievers import Fusion, HybridRetriever
-from retrieval.view import View
+from retrieval.prior import Prior, PriorWeights, without_names
+from retrieval.retrievers import Fusion, HybridRetriever, zscore
+from retrieval.view import Scores, View
 from retrieval.wording import Wording
 
 PARTS = 10  # in which wordings are learnt and judged
@@ -31,13 +41,25 @@ MOST_WORDINGS = (
 )
 
 
-def calibrate_bm25(domain: Domain, view: View) -> Bm25:
-    """BM25's constants by the pack's calibration questions; the usual ones where these are few. Before anything else is learnt:
-    the rest is fitted to the scores that they give."""
+def calibrate_bm25(domain: Domain, view: View, embedder: Embedder, learnt: Calibration) -> Bm25:
+    """BM25's constants beside everything else that was learnt on the view, by the pack's calibration questions; the usual ones where
+    these are few. The rest is to be learnt anew where others come out."""
     gold = [question for question in domain.questions() if question.split == "calibration"]
-    rewriter = Rewriter(view, domain.config.name_fields, domain.config.sections, domain.config.fields)
+    config = domain.config
+    rewriter = Rewriter(view, config.name_fields, config.sections, config.fields)
     queries = gold_queries(gold, lambda question: rewriter.rewrite(question.question, question.history))
-    return choose_bm25(view, queries) if len(queries) >= LEAST_LABELS else DEFAULT_BM25
+    if len(queries) < LEAST_LABELS:
+        return DEFAULT_BM25
+    names = rewriter.names if config.name_fields else None
+    weights = PriorWeights(**learnt.prior) if learnt.prior else PriorWeights()
+    prior = Prior(view, names, config.sections, weights, Asking.from_json(learnt.asking) if learnt.asking else None)
+
+    def fused(query: Query) -> Callable[[Scores], Scores]:
+        rest = learnt.weight * standard_dense(view, embedder.embed_query(query.text))
+        rest = rest + prior.scores(query.text, prior.named(query.text))
+        return lambda lexical: np.asarray((1 - learnt.weight) * zscore(lexical) + rest, np.float32)
+
+    return choose_bm25(view, queries, fused)
 
 
 def calibrate(

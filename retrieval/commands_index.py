@@ -21,6 +21,7 @@ from retrieval.console import (
 from retrieval.embedders import Embedder
 from retrieval.errors import EmbedderUnavailable, UsageError
 from retrieval.index import Index
+from retrieval.lexical import DEFAULT_BM25
 from retrieval.rerank import RerankerRecord, read_record, reranker_folder
 from retrieval.settings import read_settings
 from retrieval.sync import SyncReport
@@ -47,8 +48,12 @@ def sync_with_progress(index: Index, embedder: Embedder | None, fresh: bool = Fa
 
 def calibrate_index(index: Index, embedder: Embedder) -> None:
     with errors().status("Calibrating the fusion of words and vectors"):
-        view = index.rescore(calibrate_bm25(index.domain, index.view()))
-        write_calibration(index.folder, calibrate(index.domain, view, embedder))
+        view = index.rescore(DEFAULT_BM25)
+        found = calibrate(index.domain, view, embedder)
+        bm25 = calibrate_bm25(index.domain, view, embedder, found)
+        if bm25 != view.bm25:
+            found = calibrate(index.domain, index.rescore(bm25), embedder)
+        write_calibration(index.folder, found)
 
 
 def rebuild(domain: str | None, as_json: bool) -> None:
