@@ -7,6 +7,7 @@ Faults make the command fail; notes do not.
 
 import re
 from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote
@@ -44,13 +45,11 @@ def check_domain(domain: Domain) -> CheckReport:
     faults: list[str] = []
     notes: list[str] = []
     documents = _read(domain, faults, notes) if domain.corpus.is_dir() else []
-    try:
-        questions = domain.questions()
-    except DomainInvalid as error:
-        questions = []
-        faults.extend(f"questions.jsonl: {fault}" for fault in error.faults)
+    questions = _read_lines("questions.jsonl", domain.questions, faults)
+    pairs = _read_lines("pairs.jsonl", domain.pairs, faults)
     faults.extend(_broken_links(documents))
     faults.extend(_gold_faults(questions, documents))
+    faults.extend(_pair_faults(pairs, questions, documents))
     notes.extend(_field_notes(domain, documents))
     notes.extend(_language_notes(domain, documents))
     notes.extend(_heading_notes(domain, documents))
@@ -127,6 +126,14 @@ def _resolve(path: str, link: str) -> str:
     return "/".join(parts)
 
 
+def _read_lines(name: str, read: Callable[[], list[GoldQuestion]], faults: list[str]) -> list[GoldQuestion]:
+    try:
+        return read()
+    except DomainInvalid as error:
+        faults.extend(f"{name}: {fault}" for fault in error.faults)
+        return []
+
+
 def _gold_faults(questions: list[GoldQuestion], documents: list[Document]) -> list[str]:
     ids = {section.id for document in documents for section in document.sections}
     faults = [
@@ -147,6 +154,26 @@ def _gold_faults(questions: list[GoldQuestion], documents: list[Document]) -> li
         if len(found) > 1
     )
     return faults
+
+
+def _pair_faults(pairs: list[GoldQuestion], questions: list[GoldQuestion], documents: list[Document]) -> Iterator[str]:
+    """What is learnt from must exist, and must not be what is measured with."""
+    ids = {section.id for document in documents for section in document.sections}
+    asked = {question.question for question in questions}
+    measured = {
+        question.relevant[0].partition("#")[0]
+        for question in questions
+        if question.split == "test" and question.relevant
+    }
+    for pair in pairs:
+        line = f"pairs.jsonl: line {pair.id.partition(':')[2]}"
+        yield from (
+            f"{line} names the section {name}, which does not exist" for name in pair.relevant if name not in ids
+        )
+        if pair.question in asked:
+            yield f"{line} asks a question of questions.jsonl"
+        if held := sorted({name.partition("#")[0] for name in pair.relevant} & measured):
+            yield f"{line} is about {held[0]}, which questions of the test half are about"
 
 
 def _field_notes(domain: Domain, documents: list[Document]) -> list[str]:

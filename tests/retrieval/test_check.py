@@ -80,6 +80,25 @@ def test_questions_asked_twice_or_in_both_halves_are_faults(write_pack: WritePac
     ]
 
 
+def test_pairs_that_name_nothing_or_give_away_what_is_measured_are_faults(write_pack: WritePack) -> None:
+    folder = write_pack({"ruda.md": RUDA, "menta.md": "# Menta\n\nHuele."})
+    write_questions(folder, {"relevant": ["ruda#top"], "split": "test"})
+    lines = [
+        {"question": "¿huele?", "relevant": ["menta#top"]},
+        {"question": "¿huele mal?", "relevant": ["menta#usos"]},
+        {"question": "¿Qué es?", "relevant": ["menta#top"]},
+        {"question": "¿y la ruda?", "relevant": ["ruda#top"]},
+    ]
+    (folder / "pairs.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines), encoding="utf-8")
+    assert check(folder).faults == [
+        "pairs.jsonl: line 2 names the section menta#usos, which does not exist",
+        "pairs.jsonl: line 3 asks a question of questions.jsonl",
+        "pairs.jsonl: line 4 is about ruda, which questions of the test half are about",
+    ]
+    (folder / "pairs.jsonl").write_text("{", encoding="utf-8")
+    assert check(folder).faults[0].startswith("pairs.jsonl: line 1:")
+
+
 def test_broken_questions_and_unreadable_files_are_faults(write_pack: WritePack) -> None:
     folder = write_pack({"ruda.md": RUDA})
     (folder / "questions.jsonl").write_text("{\n")
