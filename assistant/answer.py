@@ -245,7 +245,8 @@ class AnswerStream:
         if tops and not self.abstained:
             documents = documents or [hit.document for hit in tops]
             if read_intent(self.question, assistant.domain.config.language).kind == "list":
-                documents = [*documents, *self._named(tops[0].passage.text)]  # what the list recommends
+                recommended = [one for hit in tops for one in self._named(hit.passage.text)]
+                documents = [*documents, *recommended]
         yield from document_warnings(documents)
 
     def _named(self, text: str) -> list[DocumentInfo]:

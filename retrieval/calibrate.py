@@ -47,12 +47,13 @@ class Calibration:
     weight: float = Fusion().weight
     source: Source = "default"
     questions: int = 0
-    curve: dict[str, float] | None = None  # weight -> nDCG@10
+    curve: dict[str, float] | None = None  # weight -> nDCG@10 of the questions, all else as learnt
     embedder: str = ""
     threshold: dict[str, Any] | None = None  # the abstention model (retrieval/confidence.py)
     prior: dict[str, Any] | None = None  # what a question says about where to look (retrieval/prior.py)
     asking: dict[str, Any] | None = None  # the model of what questions ask for (retrieval/asking.py)
-    bm25: Bm25 = DEFAULT_BM25  # which the view's postings are scored with
+    bm25: Bm25 = DEFAULT_BM25  # which views are scored with from then on
+    pairs: int = 0  # learnt from beside them
     candidates: int = CANDIDATES  # of each list, where hybrid takes Chroma's (retrieval/candidates.py)
 
 
@@ -69,7 +70,14 @@ def read_calibration(index: Path, embedder_fingerprint: str) -> Calibration:
     if stored.embedder == embedder_fingerprint:
         return stored
     return replace(
-        stored, weight=Fusion().weight, source="default", questions=0, curve=None, embedder="", candidates=CANDIDATES
+        stored,
+        weight=Fusion().weight,
+        source="default",
+        questions=0,
+        pairs=0,
+        curve=None,
+        embedder="",
+        candidates=CANDIDATES,
     )
 
 

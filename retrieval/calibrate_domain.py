@@ -66,8 +66,8 @@ def calibrate(
     domain: Domain, view: View, embedder: Embedder, use: Callable[[GoldQuestion], bool] = lambda question: True
 ) -> Calibration:
     """Weights and abstention from the pack's calibration questions (those that `use` admits); what they are too few for comes
-    from the text alone. What questions ask for is learnt from the pack's pairs as well: these need not be as people's questions are
-    distributed, only worded as people word them."""
+    from the text alone. The pack's pairs teach where to look beside them; only the questions measure and teach when to refuse.
+    """
     gold = [question for question in domain.questions() if question.split == "calibration" and use(question)]
     pairs = [pair for pair in domain.pairs() if use(pair)]
     config = domain.config
@@ -88,8 +88,12 @@ def calibrate(
     fitted = fit_prior(view, embedder, [*answerable, *gold_queries(pairs, rewrite)], names, config.sections)
     priors = _Priors(view, names, config.sections, fitted)
     found = calibrate_gold(view, embedder, answerable, lambda query: priors.of(query.id))
-    if fitted:
-        found = replace(found, weight=fitted.weight)
+    if fitted:  # words and vectors are weighed with the rest: a weight chosen afterwards does worse on other documents
+        found = replace(
+            found,
+            weight=fitted.weight,
+            pairs=len(fitted.folds) - len({query.id for query in answerable} & fitted.folds.keys()),
+        )
     texts, fusion = [query.text for query in answerable], Fusion(found.weight)
     enough = choose_candidates(view, embedder, fusion, texts, lambda place: priors.of(answerable[place].id))
     found = replace(found, bm25=view.bm25, candidates=enough)

@@ -13,12 +13,11 @@ from numpy.typing import NDArray
 
 from retrieval.embedders import Embedder
 from retrieval.prior import Prior
-from retrieval.retrievers import CANDIDATES, Fusion, HybridRetriever, top_rows
+from retrieval.retrievers import CANDIDATES, FEW, Fusion, HybridRetriever, top_rows
 from retrieval.view import Scores, View
 
 COUNTS: Final = (50, 100, CANDIDATES)  # more come from Chroma at less than full recall
-SAME = 0.99  # share of the first ten
-FIRST = 10
+SAME = 0.99  # share of the first `FEW`
 MOST_QUESTIONS = 100
 
 
@@ -32,9 +31,9 @@ def choose_candidates(
     shares: dict[int, list[float]] = {count: [] for count in COUNTS}
     for place, question in enumerate(questions[:MOST_QUESTIONS]):
         prior = prior_of(place)
-        complete = {hit.row for hit in HybridRetriever(view, embedder, fusion, prior=prior).search(question, FIRST)}
+        complete = {hit.row for hit in HybridRetriever(view, embedder, fusion, prior=prior).search(question, FEW)}
         for count in COUNTS:
-            some = HybridRetriever(view, embedder, fusion, nearest, prior, count).search(question, FIRST)
+            some = HybridRetriever(view, embedder, fusion, nearest, prior, count).search(question, FEW)
             shares[count].append(len(complete & {hit.row for hit in some}) / max(len(complete), 1))
     return next((count for count in COUNTS if np.mean(shares[count]) >= SAME), COUNTS[-1])
 

@@ -10,6 +10,7 @@ import typer
 from retrieval.console import DomainOption, JsonOption, WhereOption, command_group
 
 RETRIEVERS = "bm25, dense, exact, hybrid, adapted, rerank"  # retrieval.retrievers.NAMES, without its imports
+DOMAIN_STEPS, BEIR_STEPS = 120, 80  # of `savia adapt`: a pack's questions are of several sorts, a collection's of one
 
 app = command_group()
 index_app = command_group("Build, check and describe a domain's index.")
@@ -109,8 +110,14 @@ def adapt(
         ),
     ] = None,
     steps: Annotated[
-        int, typer.Option(min=1, help="Training steps of the embedder; about 2 seconds each on two cores.")
-    ] = 80,
+        int | None,
+        typer.Option(
+            min=1,
+            help=f"Training steps of the embedder, about 2 seconds each on two cores. Default: {DOMAIN_STEPS} of a domain, "
+            f"{BEIR_STEPS} of a BEIR folder.",
+            show_default=False,
+        ),
+    ] = None,
     reranker: Annotated[
         bool, typer.Option(help="Also train a reranker, kept only if it puts the first hits into a better order.")
     ] = False,
@@ -126,9 +133,9 @@ def adapt(
     check_together(domain, beir, output)
     plan = RerankPlan() if reranker else None
     if beir:
-        adapt_collection(beir, output, AdaptOptions(held_out or 0.4, steps, plan, as_json))
+        adapt_collection(beir, output, AdaptOptions(held_out or 0.4, steps or BEIR_STEPS, plan, as_json))
     else:
-        adapt_domain(domain, AdaptOptions(held_out or 0.25, steps, plan, as_json))
+        adapt_domain(domain, AdaptOptions(held_out or 0.25, steps or DOMAIN_STEPS, plan, as_json))
 
 
 @app.command()

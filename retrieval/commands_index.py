@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 import typer
 
-from retrieval.calibrate import Calibration, as_shown, read_calibration, write_calibration
+from retrieval.calibrate import Calibration, as_shown, read_calibration
 from retrieval.calibrate_domain import calibrate, calibrate_bm25
 from retrieval.confidence import SIGN_NAMES
 from retrieval.console import (
@@ -23,6 +23,7 @@ from retrieval.errors import EmbedderUnavailable, UsageError
 from retrieval.index import Index
 from retrieval.lexical import DEFAULT_BM25
 from retrieval.rerank import RerankerRecord, read_record, reranker_folder
+from retrieval.rescored import RescoredView
 from retrieval.settings import read_settings
 from retrieval.sync import SyncReport
 from retrieval.wiring import build_embedder, open_index, usable_embedder
@@ -48,12 +49,13 @@ def sync_with_progress(index: Index, embedder: Embedder | None, fresh: bool = Fa
 
 def calibrate_index(index: Index, embedder: Embedder) -> None:
     with errors().status("Calibrating the fusion of words and vectors"):
-        view = index.rescore(DEFAULT_BM25)
+        folder = index.view().folder
+        view = RescoredView(folder, DEFAULT_BM25)
         found = calibrate(index.domain, view, embedder)
         bm25 = calibrate_bm25(index.domain, view, embedder, found)
-        if bm25 != view.bm25:
-            found = calibrate(index.domain, index.rescore(bm25), embedder)
-        write_calibration(index.folder, found)
+        if bm25 != DEFAULT_BM25:
+            found = calibrate(index.domain, RescoredView(folder, bm25), embedder)
+        index.keep_calibration(found)
 
 
 def rebuild(domain: str | None, as_json: bool) -> None:
@@ -83,7 +85,7 @@ def verify(domain: str | None, as_json: bool) -> None:
 
 
 def calibrate_domain(domain: str | None, as_json: bool) -> None:
-    """Learn the fusion weight and the abstention threshold from the pack's calibration questions, or from the text alone."""
+    """Learn weights, BM25's constants and the abstention threshold from the pack's questions, or weights from the text alone."""
     settings = read_settings(domain=domain)
     index = open_index(settings)
     view = index.view()
@@ -171,13 +173,14 @@ def _print_calibration(index: Index, fingerprint: str, as_json: bool) -> None:
 
 
 def _calibration_lines(found: Calibration) -> Iterator[str]:
-    yield f"dense weight {found.weight} ({found.source}, {found.questions} questions)"
+    pairs = f" and {found.pairs:,} pairs" if found.pairs else ""
+    yield f"dense weight {found.weight} ({found.source}, {found.questions} questions{pairs})"
     k1, b = found.bm25
     yield f"BM25 with k1 {k1} and b {b}; {found.candidates} candidates of each list where Chroma serves"
     if found.prior:
         yield (
             f"a named document counts {found.prior['subject']}, another one {found.prior.get('document', 0.0)} times what it says of the "
-            f"question, a kind of section asked for {found.prior['asks']}"
+            f"question, a kind of section asked for {found.prior['asks']}, words typical of its heading {found.prior['kind']}"
         )
         standing = sorted(found.prior["roles"].items(), key=lambda item: -item[1])
         yield "kinds of sections: " + ", ".join(f"{role} {value:+.2f}" for role, value in standing)

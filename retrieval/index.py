@@ -11,15 +11,17 @@ is first published with BM25 alone. Layout of the folder: docs/decisions/0003-re
 import hashlib
 import json
 import time
+from contextlib import suppress
 from typing import Any
 
+from retrieval.calibrate import Calibration, read_bm25, write_calibration
 from retrieval.domain import Domain
 from retrieval.draft import Progress
 from retrieval.embedders import Embedder
-from retrieval.errors import CorpusMissing, IndexDamaged, IndexMissing, storage_errors
+from retrieval.errors import CorpusMissing, IndexDamaged, IndexLocked, IndexMissing, storage_errors
 from retrieval.fill import Checkpoint
 from retrieval.layout import IndexLayout
-from retrieval.lexical import ANALYZER_VERSION, Bm25
+from retrieval.lexical import ANALYZER_VERSION
 from retrieval.lock import writer_lock
 from retrieval.passages import SPLITTER_VERSION
 from retrieval.plan import Plan, make_plan, read_stats, write_stats
@@ -77,16 +79,27 @@ class Index:
                 ChromaStore.drop(*old)
             return report
 
-    def rescore(self, bm25: Bm25) -> View:
-        """The current view with its passages scored by these constants; published anew where they were others."""
-        with writer_lock(self.folder, "savia index calibrate"), storage_errors(f"write the index at {self.folder}"):
-            view = self.view()
-            if view.bm25 == bm25:
-                return view
-            changed = View(with_bm25(self.folder, view, bm25))
-            publish(self.folder, changed.name)
-            remove_old_views(self.folder, {changed.name, view.name})
-            return changed
+    def keep_calibration(self, calibration: Calibration) -> None:
+        """Store what was learnt, and score the current view with its constants.
+
+        Dying in between, or another writer at work, leaves the scores to the next sync.
+        """
+        with storage_errors(f"write the index at {self.folder}"):
+            write_calibration(self.folder, calibration)
+            if self.view().bm25 == calibration.bm25:
+                return
+            with suppress(IndexLocked), writer_lock(self.folder, "savia index calibrate"):
+                self._scored(self.view())
+
+    def _scored(self, view: View) -> View:
+        """The current view if it is scored with the calibrated constants, else a copy that is, published in its place."""
+        bm25 = read_bm25(self.folder)
+        if view.bm25 == bm25:
+            return view
+        changed = View(with_bm25(self.folder, view, bm25))
+        publish(self.folder, changed.name)
+        remove_old_views(self.folder, {changed.name, view.name})
+        return changed
 
     def verify(self) -> VerifyReport:
         """Compare files, view and Chroma. Reads everything; changes nothing."""
@@ -137,7 +150,7 @@ class Index:
         done = view is not None and (view.state == "complete" or embedder is None or not len(view))
         if view is not None and plan.same and done and not self.layout.pending.exists():
             write_stats(self.folder, plan, stats)
-            return make_report(plan, view, 0, started)
+            return make_report(plan, self._scored(view), 0, started)
         signature, cap = self._signature(embedder), self._cap(embedder)
         run = SyncRun(self.layout, self.domain, signature, cap, embedder, progress, checkpoint, fresh)
         final, embedded = run.with_vectors(view, plan, embedder) if embedder else run.words_only(view, plan)

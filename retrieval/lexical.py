@@ -28,6 +28,7 @@ from retrieval.text import fold_accents
 K1 = 0.9  # best on Spanish and English sets of questions, with B between 0.75 and 0.9
 B = 0.8
 GRAM = 4  # characters per gram where the language is unknown; equal to stemmed BM25 in quality
+MOST_KNOWN, LONGEST_KNOWN = 100_000, 40  # words whose terms are remembered; letters of such a word
 ANALYZER_VERSION = 2  # raise when terms change: indexes are then built anew
 
 _WORD = re.compile(r"[^\W_]+")
@@ -81,7 +82,11 @@ class Analyzer:
         for word in self.words(text):
             term = known.get(word)
             if term is None:
-                term = known[word] = self._term(word)
+                term = self._term(word)
+                if len(word) <= LONGEST_KNOWN:  # questions of made-up words must not fill the memory
+                    if len(known) >= MOST_KNOWN:
+                        known.clear()
+                    known[word] = term
             if term:
                 found.append(term)
         return found

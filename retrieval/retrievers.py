@@ -20,6 +20,7 @@ from retrieval.store import PassageStore
 from retrieval.view import DocumentInfo, Scores, View
 
 CANDIDATES = 200  # of each list, before fusion over Chroma, where nothing was calibrated; as many as its HNSW returns at full recall
+FEW = 10  # hits for which the calibrated number of candidates is enough
 RRF_K = 60  # Cormack, Clarke & Büttcher 2009
 PLAIN = ("bm25", "dense", "exact", "hybrid")
 NAMES = (*PLAIN, "adapted", "rerank")  # hybrids that `savia adapt` makes (retrieval/wiring.py)
@@ -180,8 +181,9 @@ class HybridRetriever:
             return np.flatnonzero(mask)
         if self.dense is None or vector is None:
             return np.arange(len(self.view))
-        near, _ = self.dense.candidates(vector, max(self.candidates, limit))
-        found = top_rows(lexical, max(self.candidates, limit), None)
+        count = max(limit, self.candidates if limit <= FEW else CANDIDATES)
+        near, _ = self.dense.candidates(vector, count)
+        found = top_rows(lexical, count, None)
         return np.unique(np.concatenate([near, found, np.flatnonzero(named)]))
 
     def _dense_scores(self, vector: NDArray[np.float32] | None, rows: NDArray[np.int64]) -> Scores:

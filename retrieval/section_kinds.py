@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from retrieval.view import Scores, View
 
+LEAST_DEVIATION = 1e-6
 LEAST_SECTIONS = 3  # under a heading, before it says how such sections speak
 
 
@@ -51,7 +52,7 @@ class SectionKinds:
             having = np.bincount(self._kind_of[np.unique(self._section_of[rows])], minlength=len(shares))
             shares += self._view.term_idf(number) * having / self._sections
         deviation = shares[self._known].std() if self._known.any() else 0.0
-        if not deviation:
+        if deviation < LEAST_DEVIATION:  # a word that stands under all headings leaves rounding errors
             return np.zeros(len(self._view), np.float32)
         typical = np.where(self._known, (shares - shares[self._known].mean()) / deviation, 0.0)
         return typical[self._kind_of][self._section_of].astype(np.float32)

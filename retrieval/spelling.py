@@ -21,6 +21,7 @@ MOST_SUGGESTIONS = 3
 NEAREST = 12  # known terms looked at by edits
 MOST_RESPELLINGS = 64  # of a word
 MOST_CHANGES = 3
+LONGEST = 24  # letters; longer ones are no words, and would have as many other spellings
 SHORT = 5  # letters: with more than one change such a word is another one (ayer, hallar)
 
 _SOUNDS = [
@@ -79,7 +80,7 @@ def respellings(word: str) -> Iterator[str]:
     >>> "heridas" in respellings("eridas"), "ceniza" in respellings("senisa")
     (True, True)
     """
-    seen, front = {word}, [word]
+    seen, front = {word}, [word] if len(word) <= LONGEST else []
     for _ in range(MOST_CHANGES if len(word) > SHORT else 1):
         changed = [other for known in front for other in _changed_once(known)]
         front = [other for other in dict.fromkeys(changed) if other not in seen][: MOST_RESPELLINGS - len(seen)]

@@ -24,7 +24,7 @@ from retrieval.files import read_json, write_atomically
 from retrieval.lexical import Analyzer, Bm25, Postings, TermCounts, Vocabulary, idf, score_terms
 from retrieval.moments import Moments
 from retrieval.passages import Passage
-from retrieval.spelling import LEAST_ALIKE, Speller, filler_sounds, respellings, spanish_sound
+from retrieval.question_terms import QuestionReader
 from retrieval.text import fold_accents
 from retrieval.vectors import map_vectors
 
@@ -146,11 +146,12 @@ class View:
         return Analyzer(self.meta["language"])
 
     @cached_property
-    def speller(self) -> Speller:
+    def _reader(self) -> QuestionReader:
+        return QuestionReader(self.analyzer, self.known_number, self._known_terms, self.meta.get("synonyms", {}))
+
+    def _known_terms(self) -> list[str]:
         frequency = np.diff(self.postings.starts)
-        return Speller(
-            [term for term, df in zip(self.vocabulary.terms, frequency, strict=True) if df], self.analyzer.language
-        )
+        return [term for term, df in zip(self.vocabulary.terms, frequency, strict=True) if df]
 
     @cached_property
     def files(self) -> dict[str, dict[str, str]]:
@@ -219,47 +220,11 @@ class View:
     def query_terms(self, question: str) -> list[tuple[str, int]]:
         """The question's terms with their numbers, and the pack's synonyms for them; -1 for terms that no passage has,
         after spelling help."""
-        found: list[tuple[str, int]] = []
-        synonyms: dict[str, list[str]] = self.meta.get("synonyms", {})
-        for term in self._terms_of(question):
-            others = [(other, self.known_number(other)) for other in synonyms.get(term, ())]
-            known = [pair for pair in others if pair[1] >= 0]
-            found.extend(known)
-            if not known or self.known_number(term) >= 0:
-                found.extend(self._spelled(term))
-        return found
+        return self._reader.query_terms(question)
 
     def plain_terms(self, question: str) -> list[str]:
         """The question's terms in order, after spelling help, without synonyms: what names are looked for in."""
-        return [other for term in self._terms_of(question) for other, _ in self._spelled(term)]
-
-    def _terms_of(self, question: str) -> list[str]:
-        """Index terms without words that no passage has and that sound like a stop word: "komo se yama"."""
-        fillers = filler_sounds(self.analyzer.language)
-        if not fillers:
-            return self.analyzer.terms(question)
-        found = []
-        for word in self.analyzer.words(question):
-            for term in self.analyzer.terms(word):
-                if self.known_number(term) >= 0 or spanish_sound(word) not in fillers:
-                    found.append(self._respelled(word, term))
-        return found
-
-    def _respelled(self, word: str, term: str) -> str:
-        """The term, or where neither it nor its sound is known, the known term of the word in another spelling."""
-        if self.known_number(term) >= 0 or len(word) <= LEAST_ALIKE or self.speller.alike(term):
-            return term
-        others = (other for spelling in respellings(word) for other in self.analyzer.terms(spelling))
-        # A spelling that is no word may be cut to a stump that is another word's.
-        return next((other for other in others if len(other) >= len(term) - 1 and self.known_number(other) >= 0), term)
-
-    def _spelled(self, term: str) -> list[tuple[str, int]]:
-        """The term itself if a passage has it, else known terms that it may stand for, else itself with -1."""
-        number = self.known_number(term)
-        if number >= 0 or self.analyzer.language == "und":
-            return [(term, number)]
-        near = self.speller.suggest(term)
-        return [(other, self.known_number(other)) for other in near] or [(term, -1)]
+        return self._reader.plain_terms(question)
 
     def known_number(self, term: str) -> int:
         """The term's number if any passage holds it, else -1."""

@@ -141,8 +141,8 @@ def domain_rewriter(domain: Domain, view: View) -> Rewriter:
 
 
 def domain_prior(domain: Domain, view: View, calibration: Calibration, names: Names | None = None) -> Prior | None:
-    """What questions say about where to look; None where the pack says neither what its subjects are called nor what its
-    sections are about."""
+    """What questions say about where to look; None where the pack does not say what its subjects are called and nothing was learnt
+    about the headings that questions ask for."""
     names = names or subject_names(domain, view)
     asking = Asking.from_json(calibration.asking) if calibration.asking else None
     if names is None and asking is None:

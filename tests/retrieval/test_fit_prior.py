@@ -53,6 +53,11 @@ def test_too_few_questions_teach_nothing(view: View) -> None:
     assert fit_prior(view, HashEmbedder(), questions(LEAST_QUESTIONS - 2), Names(view, ()), RULES) is None
 
 
+def test_questions_about_one_document_alone_teach_nothing(view: View) -> None:
+    asked = [Query(f"q{n}", f"¿sirve {n}?", {"p0#usos": 1}) for n in range(LEAST_QUESTIONS)]
+    assert fit_prior(view, HashEmbedder(), asked, Names(view, ()), RULES) is None
+
+
 def test_headings_teach_without_roles(view: View) -> None:
     found = fit_prior(view, HashEmbedder(), questions(LEAST_QUESTIONS), Names(view, ()), {})
     assert found is not None and found.asking.kinds == ("/Riesgos", "/Usos") and found.weights.asks > 0.3

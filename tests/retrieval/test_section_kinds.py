@@ -64,3 +64,9 @@ def test_unknown_words_and_documents_without_common_headings_say_nothing(make_vi
     view = make_view({"uno.md": "# Uno\n\n## A\n\nagua", "dos.md": "# Dos\n\n## B\n\nfuego"})
     assert set(scores(view, "¿agua o fuego?").values()) == {0.0}
     assert set(scores(view, "¿futbol?").values()) == {0.0}
+
+
+def test_a_word_under_every_heading_says_nothing(make_view: MakeView) -> None:
+    parts = "".join(f"\n\n## Parte {letter}\n\nCon agua." for letter in "ABCDEFGHIJK")
+    view = make_view({f"p{n}.md": f"# P{n}\n\nCon agua.{parts}" for n in range(3)})
+    assert set(scores(view, "¿agua?").values()) == {0.0}

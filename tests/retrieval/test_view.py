@@ -102,6 +102,13 @@ def test_a_word_whose_ending_is_cut_otherwise_is_read_by_its_spelling(
     assert view.query_terms("ayer")[0][1] == -1  # not "haller"
 
 
+def test_a_synonym_of_the_pack_goes_before_another_spelling(write_pack: WritePack, settings: RetrievalSettings) -> None:
+    write_pack({"uno.md": "# Uno\n\nSaben coser. Hay que hervir."}, config=f"{PACK}synonyms: {{cocer: [hervir]}}\n")
+    index = Index(load_domain("tiny", settings.domains_dir), settings)
+    index.sync(None)
+    assert index.view().query_terms("hervir")[0] in index.view().query_terms("cocer")
+
+
 def test_an_unknown_word_that_sounds_like_a_stop_word_is_dropped(view: View) -> None:
     assert view.plain_terms("komo ase la sabila") == view.plain_terms("cómo hace la sábila") == ["sabil"]
 
