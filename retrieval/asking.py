@@ -13,6 +13,7 @@ import zlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
@@ -110,7 +111,8 @@ def _fit_softmax(rows: NDArray[np.float64], targets: NDArray[np.float64]) -> NDA
     return np.asarray(found.reshape(shape))
 
 
-def features(text: str) -> dict[int, float]:
+@lru_cache(maxsize=2 * MOST_SAMPLES)  # a calibration reads each question once for every fold
+def features(text: str) -> Mapping[int, float]:
     """Hashed feature -> value: log counts, grams and words each scaled to unit length."""
     words = _WORD.findall(fold_accents(text.lower(), keep="ñ"))
     grams = Counter(f"c:{gram}" for word in words for gram in _grams(f" {word} "))
