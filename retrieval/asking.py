@@ -111,8 +111,7 @@ def _fit_softmax(rows: NDArray[np.float64], targets: NDArray[np.float64]) -> NDA
     return np.asarray(found.reshape(shape))
 
 
-@lru_cache(maxsize=2 * MOST_SAMPLES)  # a calibration reads each question once for every fold
-def features(text: str) -> Mapping[int, float]:
+def features(text: str) -> dict[int, float]:
     """Hashed feature -> value: log counts, grams and words each scaled to unit length."""
     words = _WORD.findall(fold_accents(text.lower(), keep="ñ"))
     grams = Counter(f"c:{gram}" for word in words for gram in _grams(f" {word} "))
@@ -131,11 +130,14 @@ def _grams(word: str) -> list[str]:
     return [word[start : start + size] for size in GRAMS for start in range(len(word) - size + 1)]
 
 
+_learnt_features = lru_cache(maxsize=MOST_SAMPLES)(features)  # a calibration meets each question in every fold
+
+
 def feature_matrix(texts: Sequence[str]) -> csr_matrix:
     """(texts, DIMENSION), a row of `features` each."""
     rows, columns, values = [], [], []
     for row, text in enumerate(texts):
-        for place, value in features(text).items():
+        for place, value in _learnt_features(text).items():
             rows.append(row)
             columns.append(place)
             values.append(value)
