@@ -74,6 +74,20 @@ def test_a_document_that_only_the_second_look_brings_up_is_warned_of_too(assista
     assert before == [] and [notice.name for notice in stream.red_flags] == ["Manzanilla"]
 
 
+def test_what_a_list_recommends_is_warned_of_where_only_the_second_look_brings_the_list_up(
+    three_remedies: Index, make_assistant: MakeAssistant
+) -> None:
+    for name, plant, much in (("sierra", "Guayaba", " y aire y más aire"), ("huasteca", "Manzanilla", "")):
+        text = f"# {name.title()}\n\n## Plantas\n\n| Planta | Uso |\n|---|---|\n| {plant} | contra el aire{much} |\n"
+        (three_remedies.domain.corpus / f"{name}.md").write_text(text, encoding="utf-8")
+    three_remedies.sync(None)
+    assistant = reranking(make_assistant(ScriptedBackend(["Manzanilla [1]."])), OneSection("Manzanilla |"))
+    stream = assistant.ask("¿qué plantas se usan contra el aire?")
+    before = [notice.name for notice in stream.red_flags]
+    assert stream.run().sources[0].section_id == "huasteca#plantas"
+    assert before == [] and [notice.name for notice in stream.red_flags] == ["Manzanilla"]
+
+
 def test_a_refusal_is_not_worth_a_second_look(make_assistant: MakeAssistant, encoder: OneSection) -> None:
     answer = reranking(make_assistant(), encoder).ask("¿Cuánto cuesta un coche nuevo?").run()
     assert answer.abstained and encoder.asked == 0 and "rerank" not in answer.timings
