@@ -89,11 +89,7 @@ def calibrate(
     priors = _Priors(view, names, config.sections, fitted)
     found = calibrate_gold(view, embedder, answerable, lambda query: priors.of(query.id))
     if fitted:  # words and vectors are weighed with the rest: a weight chosen afterwards does worse on other documents
-        found = replace(
-            found,
-            weight=fitted.weight,
-            pairs=len(fitted.folds) - len({query.id for query in answerable} & fitted.folds.keys()),
-        )
+        found = replace(found, weight=fitted.weight, pairs=len(pairs))
     texts, fusion = [query.text for query in answerable], Fusion(found.weight)
     enough = choose_candidates(view, embedder, fusion, texts, lambda place: priors.of(answerable[place].id))
     found = replace(found, bm25=view.bm25, candidates=enough)

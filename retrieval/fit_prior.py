@@ -6,8 +6,7 @@
 A listwise softmax (Cao et al. 2007, "Learning to Rank: From Pairwise Approach to Listwise Approach") over seven kinds of
 features of a section: its best passage's BM25 and cosine as z-scores, whether its document is named, how probable the question
 makes its kind, how much of the question its document says if it is not named, how typical the question's words are of its heading,
-and its role's own standing. The model of what is asked for that a question is judged by never saw a
-question on its document.
+and its role's own standing. The model that says what a question asks for never saw a question on its document.
 """
 
 import hashlib
@@ -26,7 +25,8 @@ from retrieval.evaluate import Query
 from retrieval.followups import Names
 from retrieval.prior import AskedKinds, Prior, PriorWeights, passage_roles, remove_names, without_names
 from retrieval.section_kinds import SectionKinds
-from retrieval.view import Scores, View
+from retrieval.unit_gain import best_of, sections_of
+from retrieval.view import View
 
 LEAST_QUESTIONS = 60  # fewer cannot say how kinds of sections are asked for
 FOLDS = 5
@@ -59,9 +59,8 @@ def fit_prior(
     samples = {query.id: _sample(query, wanted, sections, names) for query, wanted in asked}
     folds = {query.id: _fold(min(query.relevant)) for query, _ in asked}
     taught = [[sample for name, sample in samples.items() if sample and folds[name] != fold] for fold in range(FOLDS)]
-    if len(asked) < LEAST_QUESTIONS or not all(
-        taught
-    ):  # few questions, all about one document, or no heading in common
+    # A fold that has nothing to learn from: all are about one document, or no headings are in common.
+    if len(asked) < LEAST_QUESTIONS or not all(taught):
         return None
     asking_of = tuple(map(Asking.fit, taught))
     kinds_of = [AskedKinds(sections.kinds, asking) for asking in asking_of]
@@ -87,8 +86,7 @@ class _Sections:
 
     @classmethod
     def of(cls, view: View, rules: Mapping[str, SectionRule]) -> "_Sections":
-        numbers: dict[str, int] = {}
-        of_passage = np.array([numbers.setdefault(view.section_of(row)[0], len(numbers)) for row in range(len(view))])
+        numbers, of_passage = sections_of(view)
         roles = np.full(len(numbers), len(ROLES))
         roles[of_passage] = passage_roles(view, rules)
         kinds = SectionKinds(view)
@@ -112,14 +110,11 @@ class _Sections:
         share = SHARE_SCALE * document_shares(view, text)[view.document_rows] * (1 - named)
         typical = self.kinds.scores(remove_names(text, names))
         found = (lexical, dense, named, asked.scores(without_names(text, names)), share, typical)
-        words, meaning, subject, asks, document, kind = (self._best(np.asarray(scores, np.float32)) for scores in found)
+        words, meaning, subject, asks, document, kind = (
+            best_of(np.asarray(scores, np.float32), self.of_passage, len(self.numbers)) for scores in found
+        )
         roles = np.eye(len(ROLES) + 1)[self.roles][:, : len(ROLES)]
         return np.column_stack([words, meaning, subject, asks, document, kind, roles])
-
-    def _best(self, scores: Scores) -> NDArray[np.float64]:
-        best = np.full(len(self.numbers), -np.inf)
-        np.maximum.at(best, self.of_passage, scores)
-        return best
 
 
 def _sample(query: Query, wanted: Sequence[int], sections: _Sections, names: Names | None) -> Sample | None:
