@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -21,10 +22,12 @@ from benchmarks.report import Row
 from benchmarks.workspace import ROOT, Workspace
 from retrieval.documents import document_id
 from retrieval.domain import GoldQuestion
+from retrieval.significance import LEVEL, loss_probability
 from retrieval.wiring import build_embedder
 
 RECALL_BOUNDS = {"all": 0.92, "other_words": 0.80, "misspelled": 0.90, "follow_up": 0.85}
-LEAST_RIGHT, MOST_OFF_TOPIC, MOST_NEAR_MISSES = 0.90, 0.05, 0.20
+LEAST_RIGHT, MOST_OFF_TOPIC, MOST_NEAR_MISSES = 0.93, 0.05, 0.20
+COMPARISONS, FEWEST_ALARMS, MOST_ALARMS = 200, 0.02, 0.09
 RED_FLAGS = ROOT / "benchmarks" / "red_flags.jsonl"
 _MARK = re.compile(r"\s*\[(\d{1,3})\]")
 _LINE_LABEL = re.compile(r"^(?:- )?\*\*[^*]+\*\*: ")
@@ -38,7 +41,9 @@ class _Asked:
 
 def run(workspace: Workspace) -> Iterator[Row]:
     workspace.copy_herbolaria()
-    yield from _recall(workspace)
+    rows = _evaluated(workspace)
+    yield from _recall(rows)
+    yield _false_alarms(rows)
     settings = workspace.settings("herbolaria")
     embedder = build_embedder(settings)
     assistant = build_assistant("herbolaria", settings, AssistantSettings(backend="extractive"), embedder)
@@ -49,16 +54,37 @@ def run(workspace: Workspace) -> Iterator[Row]:
     yield from _warnings(assistant, test)
 
 
-def _recall(workspace: Workspace) -> Iterator[Row]:
+def _evaluated(workspace: Workspace) -> list[dict[str, Any]]:
+    file = workspace.folder / "herbolaria-rows.jsonl"
+    command = ["evaluate", "retrieval", "--domain", "herbolaria", "--split", "test", "--retriever", "hybrid"]
+    workspace.savia(*command, "--rows", str(file), "--json")
+    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+
+
+def _false_alarms(rows: Sequence[dict[str, Any]]) -> Row:
+    """The gate's test between two runs that differ by chance alone: each draws its scores from the same questions' scores."""
+    random = np.random.default_rng(11)
+    scores = np.array([row["metrics"]["ndcg@10"] for row in rows])
+    alarms = [
+        loss_probability((random.choice(scores, len(scores)) - random.choice(scores, len(scores))).tolist()) <= LEVEL
+        for _ in range(COMPARISONS)
+    ]
+    share = float(np.mean(alarms))
+    return Row(
+        f"false alarms of the gate at {LEVEL:.0%}, {COMPARISONS} resampled comparisons without a difference",
+        f"{share:.1%}",
+        f"{FEWEST_ALARMS:.0%} to {MOST_ALARMS:.0%}",
+        FEWEST_ALARMS <= share <= MOST_ALARMS,
+        {"share": share, "comparisons": COMPARISONS},
+    )
+
+
+def _recall(rows: Sequence[dict[str, Any]]) -> Iterator[Row]:
     """How much of what is asked stands among the first five sections.
 
     Each section listed with a question answers it, so one of them is enough; a question of several things needs all of its
     sections. The share of all listed sections, however many say the same, is shown beside it.
     """
-    file = workspace.folder / "herbolaria-rows.jsonl"
-    command = ["evaluate", "retrieval", "--domain", "herbolaria", "--split", "test", "--retriever", "hybrid"]
-    workspace.savia(*command, "--rows", str(file), "--json")
-    rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
     for kind, bound in RECALL_BOUNDS.items():
         asked = [(row["kind"], row["metrics"]["recall@5"]) for row in rows if kind in ("all", row["kind"])]
         found = float(np.mean([share if one == "several" else share > 0 for one, share in asked]))
